@@ -1,0 +1,4 @@
+export * from "./errors.ts";
+export * from "./routes.ts";
+export type * from "./schemas.ts";
+export * as schema from "./schemas.ts";

@@ -1,0 +1,287 @@
+/**
+ * The native API, one row an operation. The server registers, validates and documents from this table, and the SDK's
+ * types are generated from it, so an operation that is not here does not exist.
+ */
+import Type, { type TObject, type TSchema } from "typebox";
+import * as schema from "./schemas.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "DELETE";
+
+export interface Route {
+  readonly method: Method;
+  /** Path with `{name}` parameters, as OpenAPI writes it. */
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: TObject;
+  readonly query?: TObject;
+  /** A JSON body, or `bytes` for a raw one. */
+  readonly body?: TSchema | "bytes";
+  /** A JSON answer, `bytes` for a streamed one, `websocket` for an upgrade, `text` for plain text. */
+  readonly response: TSchema | "bytes" | "websocket" | "text" | "empty";
+  readonly status?: 200 | 201 | 204;
+  /** Served without a token. */
+  readonly isPublic?: true;
+  /** Honours the `Idempotency-Key` header. */
+  readonly isIdempotent?: true;
+}
+
+const sandboxId = Type.String({ maxLength: 64, description: "Id of a sandbox." });
+const processId = Type.String({
+  maxLength: 64,
+  description: "Id of a process, or `main` for the sandbox's own command.",
+});
+const ofSandbox = Type.Object({ sandboxId });
+const ofProcess = Type.Object({ sandboxId, processId });
+const named = Type.Object({ name: schema.Name });
+const waitQuery = Type.Object(
+  {
+    timeoutMs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 60_000,
+        description: "Answer with the present state after this long at the latest; 0 answers at once. Default 30000.",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+const offset = Type.Optional(Type.Integer({ minimum: 0, description: "First byte wanted; 0 when absent." }));
+
+export const routes = {
+  health: {
+    method: "GET",
+    path: "/healthz",
+    summary: "Whether the server answers",
+    response: Type.Object({ ok: Type.Boolean(), version: Type.String() }),
+    isPublic: true,
+  },
+  openapi: { method: "GET", path: "/openapi.json", summary: "This document", response: Type.Unknown(), isPublic: true },
+  metrics: { method: "GET", path: "/metrics", summary: "Metrics in the Prometheus text format", response: "text" },
+  status: {
+    method: "GET",
+    path: "/v1/status",
+    summary: "Version, address, counts and isolation levels",
+    response: schema.Status,
+  },
+  gc: {
+    method: "POST",
+    path: "/v1/gc",
+    summary: "Find, and unless told otherwise remove, what belongs to no sandbox",
+    query: Type.Object({ dryRun: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
+    response: schema.GcReport,
+  },
+
+  lookupApp: {
+    method: "POST",
+    path: "/v1/apps/lookup",
+    summary: "Find an app by name, or make it",
+    body: schema.AppLookup,
+    response: schema.App,
+  },
+  listApps: { method: "GET", path: "/v1/apps", summary: "List apps", response: schema.AppList },
+
+  createSandbox: {
+    method: "POST",
+    path: "/v1/sandboxes",
+    summary: "Create a sandbox and start its command",
+    body: schema.SandboxCreate,
+    response: schema.Sandbox,
+    status: 201,
+    isIdempotent: true,
+  },
+  listSandboxes: {
+    method: "GET",
+    path: "/v1/sandboxes",
+    summary: "List sandboxes, newest first",
+    query: Type.Object(
+      {
+        app: Type.Optional(schema.Name),
+        name: Type.Optional(schema.Name),
+        tag: Type.Optional(
+          Type.Array(Type.String({ pattern: "^[^=]+=.*$" }), { description: "KEY=VALUE; all must match." }),
+        ),
+        state: Type.Optional(schema.SandboxState),
+        all: Type.Optional(Type.Boolean({ description: "Finished ones too." })),
+        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+        cursor: Type.Optional(Type.String({ maxLength: 128 })),
+      },
+      { additionalProperties: false },
+    ),
+    response: schema.SandboxPage,
+  },
+  getSandbox: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}",
+    summary: "One sandbox with its timeline",
+    params: ofSandbox,
+    response: schema.Sandbox,
+  },
+  waitSandbox: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/wait",
+    summary: "Wait until the sandbox is finished",
+    params: ofSandbox,
+    query: waitQuery,
+    response: schema.Sandbox,
+  },
+  waitSandboxReady: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/ready",
+    summary: "Wait until the readiness probe has passed, or the sandbox is finished",
+    params: ofSandbox,
+    query: waitQuery,
+    response: schema.Sandbox,
+  },
+  terminateSandbox: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/terminate",
+    summary: "End the sandbox; does nothing to a finished one",
+    params: ofSandbox,
+    response: schema.Sandbox,
+  },
+  setSandboxTags: {
+    method: "PUT",
+    path: "/v1/sandboxes/{sandboxId}/tags",
+    summary: "Replace the sandbox's tags",
+    params: ofSandbox,
+    body: Type.Object({ tags: schema.SandboxCreate.properties.tags }, { additionalProperties: false }),
+    response: schema.Sandbox,
+  },
+
+  exec: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/processes",
+    summary: "Start a process in the sandbox",
+    params: ofSandbox,
+    body: schema.Exec,
+    response: schema.Process,
+    status: 201,
+    isIdempotent: true,
+  },
+  listProcesses: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/processes",
+    summary: "List the sandbox's processes",
+    params: ofSandbox,
+    response: schema.ProcessList,
+  },
+  getProcess: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/processes/{processId}",
+    summary: "One process",
+    params: ofProcess,
+    response: schema.Process,
+  },
+  waitProcess: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/processes/{processId}/wait",
+    summary: "Wait until the process is finished",
+    params: ofProcess,
+    query: waitQuery,
+    response: schema.Process,
+  },
+  readOutput: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/processes/{processId}/output/{stream}",
+    summary: "Bytes of stdout or stderr from an offset, as they arrive, until the stream ends",
+    params: Type.Object({ sandboxId, processId, stream: Type.Union([Type.Literal("stdout"), Type.Literal("stderr")]) }),
+    query: Type.Object(
+      {
+        offset,
+        follow: Type.Optional(Type.Boolean({ description: "With false, stop at what there is now. Default true." })),
+      },
+      { additionalProperties: false },
+    ),
+    response: "bytes",
+  },
+  writeStdin: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/processes/{processId}/stdin",
+    summary: "Write bytes at an offset of stdin; a repeated write is not doubled",
+    params: ofProcess,
+    query: Type.Object(
+      { offset, eof: Type.Optional(Type.Boolean({ description: "Close stdin after these bytes." })) },
+      { additionalProperties: false },
+    ),
+    body: "bytes",
+    response: schema.StdinPosition,
+  },
+  signalProcess: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/processes/{processId}/signal",
+    summary: "Send a signal to the process and its group",
+    params: ofProcess,
+    body: Type.Object({ signal: Type.String({ pattern: "^SIG[A-Z0-9]+$" }) }, { additionalProperties: false }),
+    response: schema.Process,
+  },
+  resizePty: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/processes/{processId}/resize",
+    summary: "Change the size of the process's terminal",
+    params: ofProcess,
+    body: Type.Object(
+      { rows: schema.Pty.properties.rows, cols: schema.Pty.properties.cols },
+      { additionalProperties: false },
+    ),
+    response: schema.Process,
+  },
+  terminal: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/processes/{processId}/terminal",
+    summary:
+      "A WebSocket to the process's terminal. Binary messages are bytes; text messages are JSON: {resize:{rows,cols}} from the client, {result} from the server at the end.",
+    params: ofProcess,
+    query: Type.Object({ offset }, { additionalProperties: false }),
+    response: "websocket",
+  },
+
+  putSecret: {
+    method: "PUT",
+    path: "/v1/secrets/{name}",
+    summary: "Create or replace a secret",
+    params: named,
+    body: schema.SecretPut,
+    response: schema.Secret,
+  },
+  listSecrets: {
+    method: "GET",
+    path: "/v1/secrets",
+    summary: "List secrets: names and keys, never values",
+    response: schema.SecretList,
+  },
+  getSecret: {
+    method: "GET",
+    path: "/v1/secrets/{name}",
+    summary: "One secret: its keys, never its values",
+    params: named,
+    response: schema.Secret,
+  },
+  deleteSecret: {
+    method: "DELETE",
+    path: "/v1/secrets/{name}",
+    summary: "Delete a secret",
+    params: named,
+    response: "empty",
+    status: 204,
+  },
+
+  createToken: {
+    method: "POST",
+    path: "/v1/tokens",
+    summary: "Create an API token",
+    body: schema.TokenCreate,
+    response: schema.NewToken,
+    status: 201,
+  },
+  listTokens: { method: "GET", path: "/v1/tokens", summary: "List API tokens", response: schema.TokenList },
+  deleteToken: {
+    method: "DELETE",
+    path: "/v1/tokens/{tokenId}",
+    summary: "Revoke an API token",
+    params: Type.Object({ tokenId: Type.String() }),
+    response: "empty",
+    status: 204,
+  },
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof routes;

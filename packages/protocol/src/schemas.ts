@@ -1,0 +1,321 @@
+/** The shapes of everything the native API takes and gives. Names follow Modal and OCI; units are in the names. */
+import Type, { type Static } from "typebox";
+
+const Id = (prefix: string, description: string) =>
+  Type.String({ pattern: `^${prefix}-[0-9A-Za-z]{22}$`, description });
+const closed = { additionalProperties: false } as const;
+
+export const Name = Type.String({
+  pattern: "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$",
+  description: "Letters, digits, '.', '_' and '-'; at most 64.",
+});
+const Environment = Type.Record(
+  Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }),
+  Type.String({ maxLength: 131_072 }),
+  {
+    description: "Environment variables.",
+  },
+);
+const Tags = Type.Record(Type.String({ pattern: "^[A-Za-z0-9._/-]{1,63}$" }), Type.String({ maxLength: 255 }), {
+  description: "Labels to find sandboxes by.",
+  maxProperties: 50,
+});
+const Argv = Type.Array(Type.String({ maxLength: 131_072 }), {
+  maxItems: 4096,
+  description: "The command and its arguments; no shell is involved.",
+});
+const AbsolutePath = Type.String({ pattern: "^/", maxLength: 4096 });
+const Instant = Type.String({ format: "date-time" });
+
+export const Isolation = Type.Union([Type.Literal("gvisor"), Type.Literal("container")], {
+  description:
+    "gvisor: a user-space kernel between the program and the machine. container: namespaces, seccomp and cgroups on the machine's own kernel.",
+});
+
+export const Pty = Type.Object(
+  {
+    rows: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    cols: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    term: Type.Optional(Type.String({ maxLength: 64, description: "Value of TERM; xterm-256color when absent." })),
+  },
+  closed,
+);
+
+export const ReadinessProbe = Type.Union(
+  [
+    Type.Object(
+      {
+        tcpPort: Type.Integer({ minimum: 1, maximum: 65_535 }),
+        intervalMs: Type.Optional(Type.Integer({ minimum: 10, maximum: 60_000 })),
+      },
+      closed,
+    ),
+    Type.Object({ exec: Argv, intervalMs: Type.Optional(Type.Integer({ minimum: 10, maximum: 60_000 })) }, closed),
+  ],
+  {
+    description:
+      "Ready once a TCP connection to the port succeeds inside the sandbox, or once the command exits with 0.",
+  },
+);
+
+export const SandboxCreate = Type.Object(
+  {
+    app: Type.Optional(Name),
+    name: Type.Optional(Name),
+    tags: Type.Optional(Tags),
+    command: Type.Optional(Argv),
+    image: Type.Optional(
+      Type.String({ maxLength: 255, description: "Name or id of an image; the default base image when absent." }),
+    ),
+    isolation: Type.Optional(Isolation),
+    workdir: Type.Optional(AbsolutePath),
+    user: Type.Optional(
+      Type.String({
+        maxLength: 255,
+        description: "NAME, UID, NAME:GROUP or UID:GID, as in an OCI image; root when absent.",
+      }),
+    ),
+    env: Type.Optional(Environment),
+    secrets: Type.Optional(
+      Type.Array(Name, {
+        maxItems: 64,
+        description: "Names of secrets whose keys become environment variables; later ones win, `env` wins over all.",
+      }),
+    ),
+    pty: Type.Optional(Pty),
+    cpu: Type.Optional(
+      Type.Number({ exclusiveMinimum: 0, maximum: 1024, description: "Limit in cores; fractions allowed." }),
+    ),
+    memoryBytes: Type.Optional(
+      Type.Integer({ minimum: 16_777_216, description: "Memory limit in bytes; at least 16 MiB." }),
+    ),
+    pidsLimit: Type.Optional(
+      Type.Integer({ minimum: 4, maximum: 4_194_304, description: "Most processes and threads at once." }),
+    ),
+    openFilesLimit: Type.Optional(
+      Type.Integer({ minimum: 16, maximum: 1_048_576, description: "RLIMIT_NOFILE of each process." }),
+    ),
+    diskBytes: Type.Optional(
+      Type.Integer({ minimum: 1_048_576, description: "Most bytes the sandbox may write to its disk." }),
+    ),
+    gpu: Type.Optional(
+      Type.String({ maxLength: 64, description: 'A GPU model and count as "A100" or "A100:2", or "any".' }),
+    ),
+    timeoutMs: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 604_800_000, description: "Longest lifetime, counted from the start." }),
+    ),
+    idleTimeoutMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 604_800_000,
+        description: "Longest time without a running exec, stdin or connection.",
+      }),
+    ),
+    blockNetwork: Type.Optional(Type.Boolean({ description: "Leave nothing but loopback." })),
+    readinessProbe: Type.Optional(ReadinessProbe),
+  },
+  closed,
+);
+
+export const Result = Type.Object(
+  {
+    kind: Type.Union([
+      Type.Literal("exited"),
+      Type.Literal("signalled"),
+      Type.Literal("timed_out"),
+      Type.Literal("idle_timed_out"),
+      Type.Literal("terminated"),
+      Type.Literal("out_of_memory"),
+      Type.Literal("failed_to_start"),
+      Type.Literal("lost"),
+    ]),
+    exitCode: Type.Integer({
+      description: "As a shell reports it: 124 for a time limit, 137 for terminated, 128+n for signal n.",
+    }),
+    signal: Type.Optional(Type.String({ description: "Name of the signal, such as SIGKILL." })),
+    message: Type.Optional(Type.String({ description: "Why, in words, when the exit code does not say it." })),
+  },
+  closed,
+);
+
+export const TimelineEntry = Type.Object(
+  { event: Type.String(), at: Instant, detail: Type.Optional(Type.String()) },
+  closed,
+);
+
+export const SandboxState = Type.Union([
+  Type.Literal("queued"),
+  Type.Literal("starting"),
+  Type.Literal("running"),
+  Type.Literal("finished"),
+]);
+
+export const Sandbox = Type.Object(
+  {
+    id: Id("sb", "Id of the sandbox."),
+    app: Name,
+    name: Type.Optional(Name),
+    tags: Tags,
+    state: SandboxState,
+    result: Type.Optional(Result),
+    isolation: Isolation,
+    image: Type.String(),
+    command: Argv,
+    workdir: Type.Optional(Type.String()),
+    user: Type.Optional(Type.String()),
+    pty: Type.Optional(Pty),
+    cpu: Type.Number(),
+    memoryBytes: Type.Integer(),
+    pidsLimit: Type.Integer(),
+    openFilesLimit: Type.Integer(),
+    diskBytes: Type.Optional(Type.Integer()),
+    gpus: Type.Optional(Type.Array(Type.String(), { description: "CDI names of the devices given to the sandbox." })),
+    timeoutMs: Type.Integer(),
+    idleTimeoutMs: Type.Optional(Type.Integer()),
+    blockNetwork: Type.Boolean(),
+    createdAt: Instant,
+    startedAt: Type.Optional(Instant),
+    deadlineAt: Type.Optional(Instant),
+    readyAt: Type.Optional(Instant),
+    finishedAt: Type.Optional(Instant),
+    timeline: Type.Array(TimelineEntry, { description: "What happened when, oldest first." }),
+  },
+  closed,
+);
+
+export const SandboxPage = Type.Object(
+  { items: Type.Array(Sandbox), nextCursor: Type.Optional(Type.String()) },
+  closed,
+);
+
+export const Exec = Type.Object(
+  {
+    argv: Type.Array(Type.String({ maxLength: 131_072 }), { minItems: 1, maxItems: 4096 }),
+    env: Type.Optional(Environment),
+    secrets: Type.Optional(Type.Array(Name, { maxItems: 64 })),
+    workdir: Type.Optional(AbsolutePath),
+    user: Type.Optional(Type.String({ maxLength: 255 })),
+    pty: Type.Optional(Pty),
+    timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 604_800_000 })),
+    stdin: Type.Optional(
+      Type.Boolean({ description: "Keep stdin open for writing; true when absent. With false it reads as empty." }),
+    ),
+  },
+  closed,
+);
+
+export const Process = Type.Object(
+  {
+    id: Type.String({
+      pattern: "^(main|ex-[0-9A-Za-z]{22})$",
+      description: "Id of the process; `main` is the sandbox's own command.",
+    }),
+    sandboxId: Id("sb", "Id of its sandbox."),
+    argv: Argv,
+    state: Type.Union([Type.Literal("starting"), Type.Literal("running"), Type.Literal("finished")]),
+    result: Type.Optional(Result),
+    pty: Type.Optional(Pty),
+    startedAt: Type.Optional(Instant),
+    finishedAt: Type.Optional(Instant),
+    stdoutBytes: Type.Integer({
+      description: "Bytes of stdout kept so far; also the offset where reading it continues.",
+    }),
+    stderrBytes: Type.Integer(),
+    outputLimited: Type.Boolean({ description: "The log is at its limit and the process is being held back." }),
+  },
+  closed,
+);
+
+export const ProcessList = Type.Object({ items: Type.Array(Process) }, closed);
+export const StdinPosition = Type.Object(
+  { offset: Type.Integer({ description: "Bytes of stdin accepted so far." }) },
+  closed,
+);
+export const App = Type.Object({ id: Id("ap", "Id of the app."), name: Name, createdAt: Instant }, closed);
+export const AppList = Type.Object({ items: Type.Array(App) }, closed);
+export const AppLookup = Type.Object({ name: Name, createIfMissing: Type.Optional(Type.Boolean()) }, closed);
+
+export const Secret = Type.Object(
+  { name: Name, keys: Type.Array(Type.String()), createdAt: Instant, updatedAt: Instant },
+  closed,
+);
+export const SecretList = Type.Object({ items: Type.Array(Secret) }, closed);
+export const SecretPut = Type.Object({ values: Environment }, closed);
+
+export const Token = Type.Object(
+  { id: Id("tk", "Id of the token."), name: Name, createdAt: Instant, lastUsedAt: Type.Optional(Instant) },
+  closed,
+);
+export const TokenList = Type.Object({ items: Type.Array(Token) }, closed);
+export const TokenCreate = Type.Object({ name: Name }, closed);
+export const NewToken = Type.Object(
+  {
+    id: Id("tk", "Id of the token."),
+    name: Name,
+    createdAt: Instant,
+    token: Type.String({ description: "Shown this once; only a hash is kept." }),
+  },
+  closed,
+);
+
+export const IsolationStatus = Type.Object(
+  { isolation: Isolation, available: Type.Boolean(), detail: Type.String() },
+  closed,
+);
+export const Status = Type.Object(
+  {
+    version: Type.String(),
+    pid: Type.Integer(),
+    address: Type.String(),
+    startedAt: Instant,
+    defaultIsolation: Type.Optional(Isolation),
+    isolations: Type.Array(IsolationStatus),
+    sandboxes: Type.Object(
+      { queued: Type.Integer(), starting: Type.Integer(), running: Type.Integer(), finished: Type.Integer() },
+      closed,
+    ),
+    gpus: Type.Array(Type.String(), { description: "CDI names of the devices on this machine." }),
+  },
+  closed,
+);
+
+export const GcReport = Type.Object(
+  {
+    found: Type.Array(
+      Type.Object(
+        {
+          kind: Type.Union([
+            Type.Literal("process"),
+            Type.Literal("mount"),
+            Type.Literal("network"),
+            Type.Literal("cgroup"),
+            Type.Literal("file"),
+          ]),
+          what: Type.String(),
+          removed: Type.Boolean(),
+        },
+        closed,
+      ),
+      { description: "What belonged to no sandbox." },
+    ),
+  },
+  closed,
+);
+
+export type SandboxCreate = Static<typeof SandboxCreate>;
+export type Sandbox = Static<typeof Sandbox>;
+export type SandboxState = Static<typeof SandboxState>;
+export type Isolation = Static<typeof Isolation>;
+export type Pty = Static<typeof Pty>;
+export type ReadinessProbe = Static<typeof ReadinessProbe>;
+export type Result = Static<typeof Result>;
+export type TimelineEntry = Static<typeof TimelineEntry>;
+export type Exec = Static<typeof Exec>;
+export type Process = Static<typeof Process>;
+export type App = Static<typeof App>;
+export type Secret = Static<typeof Secret>;
+export type Token = Static<typeof Token>;
+export type NewToken = Static<typeof NewToken>;
+export type Status = Static<typeof Status>;
+export type IsolationStatus = Static<typeof IsolationStatus>;
+export type GcReport = Static<typeof GcReport>;

@@ -1,0 +1,121 @@
+/**
+ * What the core asks of an isolation level. One conformance suite (`test/engine/`) runs over every implementation.
+ *
+ * A sandbox is made in two steps, so that the first can be done ahead by a warm pool:
+ *
+ * - *prepare*: namespaces, network slot, cgroup, runtime, init running. Nothing about the image, the command or the environment.
+ * - *claim*: bind the root file system and set the limits. Processes are then started by talking to init.
+ *
+ * A holder is described by plain data (`HolderRecord`) that the store keeps, so a restarted server adopts it.
+ */
+import type { Isolation } from "@atoll/protocol";
+
+export interface Engine {
+  readonly isolation: Isolation;
+
+  /** Runs a real sandbox to find out whether this level works here. The detail says which runtime, or why not. */
+  check(signal: AbortSignal): Promise<EngineCheck>;
+
+  /**
+   * Makes a holder whose init connects to `control.sock` in `controlDirectory`. On failure nothing is left behind.
+   * The caller listens on the socket before it calls.
+   */
+  prepare(request: PrepareRequest, signal: AbortSignal): Promise<Holder>;
+
+  /** Binds the root and sets the limits. On failure the holder is of no further use and must be destroyed. */
+  claim(holder: Holder, claim: Claim, signal: AbortSignal): Promise<ClaimedRoot>;
+
+  /** Finds the holder of a record again after a restart of the server; undefined when it no longer runs. */
+  adopt(record: HolderRecord, signal: AbortSignal): Promise<Holder | undefined>;
+
+  /** Ends every process in it and removes all it consists of. Idempotent; also cleans up after a holder that died by itself. */
+  destroy(record: HolderRecord, signal: AbortSignal): Promise<void>;
+
+  /** What the kernel counted for the holder. */
+  usage(record: HolderRecord): Promise<Usage>;
+}
+
+export type EngineCheck = { readonly available: boolean; readonly detail: string };
+
+export interface PrepareRequest {
+  /** Unique on this machine, for naming what is made: letters and digits, at most 24. */
+  readonly key: string;
+  /** Host directory that holds control.sock; appears inside as `/.atoll`. */
+  readonly controlDirectory: string;
+  /** `none`: loopback only. */
+  readonly network: "open" | "none";
+}
+
+export interface Claim {
+  /** Read-only layer directories, lowest first. */
+  readonly layers: readonly string[];
+  readonly hostname: string;
+  readonly limits: Limits;
+  /** Device nodes, mounts and hooks-free edits from CDI specifications. */
+  readonly devices: readonly DeviceNode[];
+  readonly mounts: readonly BindMount[];
+}
+
+export interface Limits {
+  /** Cores; fractions allowed. */
+  readonly cpu: number;
+  readonly memoryBytes: number;
+  readonly pids: number;
+  /** Undefined: bounded by the store only. */
+  readonly diskBytes?: number | undefined;
+}
+
+export interface DeviceNode {
+  readonly hostPath: string;
+  readonly path: string;
+  readonly permissions: string;
+}
+
+export interface BindMount {
+  readonly hostPath: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** What the core must do through init once the root is bound: `root` goes into init's SETUP frame. */
+export interface ClaimedRoot {
+  readonly root: string;
+}
+
+export interface Holder {
+  readonly record: HolderRecord;
+  /** Settles when the sandbox's init, or the runtime below it, is gone for whatever reason. */
+  readonly gone: Promise<HolderEnd>;
+}
+
+export interface HolderRecord {
+  readonly key: string;
+  readonly isolation: Isolation;
+  readonly network: "open" | "none";
+  /** Engine-private: pids with their start times, addresses, directories, cgroup names. */
+  readonly details: { readonly [name: string]: string | number };
+}
+
+export interface HolderEnd {
+  readonly at: Date;
+  /** waitpid(2) status if it is known. */
+  readonly status?: number | undefined;
+  readonly outOfMemory: boolean;
+}
+
+export interface Usage {
+  readonly memoryBytes: number;
+  readonly cpuMs: number;
+  readonly pids: number;
+  /** Processes the kernel killed for want of memory, since the start. */
+  readonly oomKills: number;
+  /** Bytes of the writable layer, and its limit, when a limit is set. */
+  readonly diskBytes?: number | undefined;
+}
+
+/** Something found on the machine that belongs to no known holder. */
+export interface Leak {
+  readonly kind: "process" | "mount" | "network" | "cgroup" | "file";
+  readonly what: string;
+  remove(): Promise<void>;
+}
