@@ -10,6 +10,7 @@ enum {
   READ_MAX = 128 << 10,  /* of one stream in one turn: what keeps a flood from starving the others */
   FLOOD_BYTES = 64 << 10, /* one read that brings so much came from a full pipe */
   PIPE_BYTES = 1 << 20,
+  WORTHWHILE_BYTES = 32 << 10,
 };
 
 struct node sendable_outputs;
@@ -36,8 +37,9 @@ static void output_queue_send(struct output *output) {
     output_say_eof(output);
 }
 
+/* Not for a few bytes: small acknowledgements would otherwise become small reads and small frames. */
 static bool output_has_room(const struct output *output) {
-  return output->held.length < OUTPUT_HELD_MAX;
+  return output->held.length <= OUTPUT_HELD_MAX - WORTHWHILE_BYTES;
 }
 
 static void output_queue_read(struct output *output) {
@@ -45,9 +47,16 @@ static void output_queue_read(struct output *output) {
     node_queue(&readable_outputs, &output->reading);
 }
 
+static void output_close_fd(struct output *output) {
+  node_remove(&output->reading);
+  if (output->fd >= 0)
+    close(output->fd);
+  output->fd = -1;
+}
+
 static void output_end(struct output *output) {
   output->ended = true;
-  output_close(output);
+  output_close_fd(output);
   output_queue_send(output);
 }
 
@@ -59,12 +68,8 @@ void output_open(struct output *output, int fd) {
 }
 
 void output_close(struct output *output) {
-  node_remove(&output->reading);
-  if (output->ended == false)
-    node_remove(&output->sending);
-  if (output->fd >= 0)
-    close(output->fd);
-  output->fd = -1;
+  node_remove(&output->sending);
+  output_close_fd(output);
 }
 
 void output_event(struct output *output, uint32_t events) {
@@ -158,6 +163,7 @@ void input_open(struct process *process, int fd) {
   struct input *input = &process->input;
   input->exists = true;
   input->fd = fd;
+  input->writable = true;
   if (!watch(fd, EPOLLOUT, &input->source))
     input_close(input);
 }
