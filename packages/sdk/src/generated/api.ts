@@ -1,0 +1,645 @@
+// Generated from packages/protocol by scripts/generate-sdk-types.ts; change the table of routes instead.
+
+export type ErrorCode =
+  | "invalid_argument"
+  | "unauthenticated"
+  | "not_found"
+  | "conflict"
+  | "idempotency_mismatch"
+  | "sandbox_finished"
+  | "process_finished"
+  | "offset_out_of_range"
+  | "payload_too_large"
+  | "capacity"
+  | "isolation_unavailable"
+  | "gpu_unavailable"
+  | "unsupported"
+  | "failed_to_start"
+  | "timeout"
+  | "unavailable"
+  | "internal";
+
+export type App = {
+  /** Id of the app. */
+  readonly id: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name: string;
+  readonly createdAt: string;
+};
+
+export type AppList = {
+  readonly items: readonly App[];
+};
+
+export type AppLookup = {
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name: string;
+  readonly createIfMissing?: boolean | undefined;
+};
+
+export type Exec = {
+  readonly argv: readonly string[];
+  /** Environment variables. */
+  readonly env?: { readonly [name: string]: string } | undefined;
+  readonly secrets?: readonly string[] | undefined;
+  readonly workdir?: string | undefined;
+  readonly user?: string | undefined;
+  readonly pty?: Pty | undefined;
+  readonly timeoutMs?: number | undefined;
+  /** Keep stdin open for writing; true when absent. With false it reads as empty. */
+  readonly stdin?: boolean | undefined;
+};
+
+export type GcReport = {
+  /** What belonged to no sandbox. */
+  readonly found: readonly ({
+    readonly kind: "process" | "mount" | "network" | "cgroup" | "file";
+    readonly what: string;
+    readonly removed: boolean;
+  })[];
+};
+
+/** gvisor: a user-space kernel between the program and the machine. container: namespaces, seccomp and cgroups on the machine's own kernel. */
+export type Isolation = "gvisor" | "container";
+
+export type IsolationStatus = {
+  /** gvisor: a user-space kernel between the program and the machine. container: namespaces, seccomp and cgroups on the machine's own kernel. */
+  readonly isolation: Isolation;
+  readonly available: boolean;
+  readonly detail: string;
+};
+
+export type NewToken = {
+  /** Id of the token. */
+  readonly id: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name: string;
+  readonly createdAt: string;
+  /** Shown this once; only a hash is kept. */
+  readonly token: string;
+};
+
+export type Process = {
+  /** Id of the process; `main` is the sandbox's own command. */
+  readonly id: string;
+  /** Id of its sandbox. */
+  readonly sandboxId: string;
+  /** The command and its arguments; no shell is involved. */
+  readonly argv: readonly string[];
+  readonly state: "starting" | "running" | "finished";
+  readonly result?: Result | undefined;
+  readonly pty?: Pty | undefined;
+  readonly startedAt?: string | undefined;
+  readonly finishedAt?: string | undefined;
+  /** Bytes of stdout kept so far; also the offset where reading it continues. */
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+  /** The log is at its limit and the process is being held back. */
+  readonly outputLimited: boolean;
+};
+
+export type ProcessList = {
+  readonly items: readonly Process[];
+};
+
+export type Pty = {
+  readonly rows: number;
+  readonly cols: number;
+  /** Value of TERM; xterm-256color when absent. */
+  readonly term?: string | undefined;
+};
+
+/** Ready once a TCP connection to the port succeeds inside the sandbox, or once the command exits with 0. */
+export type ReadinessProbe = {
+  readonly tcpPort: number;
+  readonly intervalMs?: number | undefined;
+} | {
+  /** The command and its arguments; no shell is involved. */
+  readonly exec: readonly string[];
+  readonly intervalMs?: number | undefined;
+};
+
+export type Result = {
+  readonly kind: "exited" | "signalled" | "timed_out" | "idle_timed_out" | "terminated" | "out_of_memory" | "failed_to_start" | "lost";
+  /** As a shell reports it: 124 for a time limit, 137 for terminated, 128+n for signal n. */
+  readonly exitCode: number;
+  /** Name of the signal, such as SIGKILL. */
+  readonly signal?: string | undefined;
+  /** Why, in words, when the exit code does not say it. */
+  readonly message?: string | undefined;
+};
+
+export type Sandbox = {
+  /** Id of the sandbox. */
+  readonly id: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly app: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name?: string | undefined;
+  /** Labels to find sandboxes by. */
+  readonly tags: { readonly [name: string]: string };
+  readonly state: SandboxState;
+  readonly result?: Result | undefined;
+  /** gvisor: a user-space kernel between the program and the machine. container: namespaces, seccomp and cgroups on the machine's own kernel. */
+  readonly isolation: Isolation;
+  readonly image: string;
+  /** The command and its arguments; no shell is involved. */
+  readonly command: readonly string[];
+  readonly workdir?: string | undefined;
+  readonly user?: string | undefined;
+  readonly pty?: Pty | undefined;
+  readonly cpu: number;
+  readonly memoryBytes: number;
+  readonly pidsLimit: number;
+  readonly openFilesLimit: number;
+  readonly diskBytes?: number | undefined;
+  /** CDI names of the devices given to the sandbox. */
+  readonly gpus?: readonly string[] | undefined;
+  readonly timeoutMs: number;
+  readonly idleTimeoutMs?: number | undefined;
+  readonly blockNetwork: boolean;
+  readonly createdAt: string;
+  readonly startedAt?: string | undefined;
+  readonly deadlineAt?: string | undefined;
+  readonly readyAt?: string | undefined;
+  readonly finishedAt?: string | undefined;
+  /** What happened when, oldest first. */
+  readonly timeline: readonly TimelineEntry[];
+};
+
+export type SandboxCreate = {
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly app?: string | undefined;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name?: string | undefined;
+  /** Labels to find sandboxes by. */
+  readonly tags?: { readonly [name: string]: string } | undefined;
+  /** The command and its arguments; no shell is involved. */
+  readonly command?: readonly string[] | undefined;
+  /** Name or id of an image; the default base image when absent. */
+  readonly image?: string | undefined;
+  /** gvisor: a user-space kernel between the program and the machine. container: namespaces, seccomp and cgroups on the machine's own kernel. */
+  readonly isolation?: Isolation | undefined;
+  readonly workdir?: string | undefined;
+  /** NAME, UID, NAME:GROUP or UID:GID, as in an OCI image; root when absent. */
+  readonly user?: string | undefined;
+  /** Environment variables. */
+  readonly env?: { readonly [name: string]: string } | undefined;
+  /** Names of secrets whose keys become environment variables; later ones win, `env` wins over all. */
+  readonly secrets?: readonly string[] | undefined;
+  readonly pty?: Pty | undefined;
+  /** Limit in cores; fractions allowed. */
+  readonly cpu?: number | undefined;
+  /** Memory limit in bytes; at least 16 MiB. */
+  readonly memoryBytes?: number | undefined;
+  /** Most processes and threads at once. */
+  readonly pidsLimit?: number | undefined;
+  /** RLIMIT_NOFILE of each process. */
+  readonly openFilesLimit?: number | undefined;
+  /** Most bytes the sandbox may write to its disk. */
+  readonly diskBytes?: number | undefined;
+  /** A GPU model and count as "A100" or "A100:2", or "any". */
+  readonly gpu?: string | undefined;
+  /** Longest lifetime, counted from the start. */
+  readonly timeoutMs?: number | undefined;
+  /** Longest time without a running exec, stdin or connection. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Leave nothing but loopback. */
+  readonly blockNetwork?: boolean | undefined;
+  /** Ready once a TCP connection to the port succeeds inside the sandbox, or once the command exits with 0. */
+  readonly readinessProbe?: ReadinessProbe | undefined;
+};
+
+export type SandboxPage = {
+  readonly items: readonly Sandbox[];
+  readonly nextCursor?: string | undefined;
+};
+
+export type SandboxState = "queued" | "starting" | "running" | "finished";
+
+export type Secret = {
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name: string;
+  readonly keys: readonly string[];
+  readonly createdAt: string;
+  readonly updatedAt: string;
+};
+
+export type SecretList = {
+  readonly items: readonly Secret[];
+};
+
+export type SecretPut = {
+  /** Environment variables. */
+  readonly values: { readonly [name: string]: string };
+};
+
+export type Status = {
+  readonly version: string;
+  readonly pid: number;
+  readonly address: string;
+  readonly startedAt: string;
+  /** gvisor: a user-space kernel between the program and the machine. container: namespaces, seccomp and cgroups on the machine's own kernel. */
+  readonly defaultIsolation?: Isolation | undefined;
+  readonly isolations: readonly IsolationStatus[];
+  readonly sandboxes: {
+    readonly queued: number;
+    readonly starting: number;
+    readonly running: number;
+    readonly finished: number;
+  };
+  /** CDI names of the devices on this machine. */
+  readonly gpus: readonly string[];
+};
+
+export type StdinPosition = {
+  /** Bytes of stdin accepted so far. */
+  readonly offset: number;
+};
+
+export type TimelineEntry = {
+  readonly event: string;
+  readonly at: string;
+  readonly detail?: string | undefined;
+};
+
+export type Token = {
+  /** Id of the token. */
+  readonly id: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name: string;
+  readonly createdAt: string;
+  readonly lastUsedAt?: string | undefined;
+};
+
+export type TokenCreate = {
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name: string;
+};
+
+export type TokenList = {
+  readonly items: readonly Token[];
+};
+
+export interface Operations {
+  /** Whether the server answers. */
+  readonly health: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: {
+      readonly ok: boolean;
+      readonly version: string;
+    };
+  };
+  /** This document. */
+  readonly openapi: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: unknown;
+  };
+  /** Metrics in the Prometheus text format. */
+  readonly metrics: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: string;
+  };
+  /** Version, address, counts and isolation levels. */
+  readonly status: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Status;
+  };
+  /** Find, and unless told otherwise remove, what belongs to no sandbox. */
+  readonly gc: {
+    readonly params: undefined;
+    readonly query: {
+      readonly dryRun?: boolean | undefined;
+    };
+    readonly body: undefined;
+    readonly response: GcReport;
+  };
+  /** Find an app by name, or make it. */
+  readonly lookupApp: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: AppLookup;
+    readonly response: App;
+  };
+  /** List apps. */
+  readonly listApps: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: AppList;
+  };
+  /** Create a sandbox and start its command. */
+  readonly createSandbox: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: SandboxCreate;
+    readonly response: Sandbox;
+  };
+  /** List sandboxes, newest first. */
+  readonly listSandboxes: {
+    readonly params: undefined;
+    readonly query: {
+      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      readonly app?: string | undefined;
+      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      readonly name?: string | undefined;
+      /** KEY=VALUE; all must match. */
+      readonly tag?: readonly string[] | undefined;
+      readonly state?: SandboxState | undefined;
+      /** Finished ones too. */
+      readonly all?: boolean | undefined;
+      readonly limit?: number | undefined;
+      readonly cursor?: string | undefined;
+    };
+    readonly body: undefined;
+    readonly response: SandboxPage;
+  };
+  /** One sandbox with its timeline. */
+  readonly getSandbox: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Sandbox;
+  };
+  /** Wait until the sandbox is finished. */
+  readonly waitSandbox: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Answer with the present state after this long at the latest; 0 answers at once. Default 30000. */
+      readonly timeoutMs?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Sandbox;
+  };
+  /** Wait until the readiness probe has passed, or the sandbox is finished. */
+  readonly waitSandboxReady: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Answer with the present state after this long at the latest; 0 answers at once. Default 30000. */
+      readonly timeoutMs?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Sandbox;
+  };
+  /** End the sandbox; does nothing to a finished one. */
+  readonly terminateSandbox: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Sandbox;
+  };
+  /** Replace the sandbox's tags. */
+  readonly setSandboxTags: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      /** Labels to find sandboxes by. */
+      readonly tags?: { readonly [name: string]: string } | undefined;
+    };
+    readonly response: Sandbox;
+  };
+  /** Start a process in the sandbox. */
+  readonly exec: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: Exec;
+    readonly response: Process;
+  };
+  /** List the sandbox's processes. */
+  readonly listProcesses: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: ProcessList;
+  };
+  /** One process. */
+  readonly getProcess: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+      /** Id of a process, or `main` for the sandbox's own command. */
+      readonly processId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Process;
+  };
+  /** Wait until the process is finished. */
+  readonly waitProcess: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+      /** Id of a process, or `main` for the sandbox's own command. */
+      readonly processId: string;
+    };
+    readonly query: {
+      /** Answer with the present state after this long at the latest; 0 answers at once. Default 30000. */
+      readonly timeoutMs?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Process;
+  };
+  /** Bytes of stdout or stderr from an offset, as they arrive, until the stream ends. */
+  readonly readOutput: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+      /** Id of a process, or `main` for the sandbox's own command. */
+      readonly processId: string;
+      readonly stream: "stdout" | "stderr";
+    };
+    readonly query: {
+      /** First byte wanted; 0 when absent. */
+      readonly offset?: number | undefined;
+      /** With false, stop at what there is now. Default true. */
+      readonly follow?: boolean | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
+  /** Write bytes at an offset of stdin; a repeated write is not doubled. */
+  readonly writeStdin: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+      /** Id of a process, or `main` for the sandbox's own command. */
+      readonly processId: string;
+    };
+    readonly query: {
+      /** First byte wanted; 0 when absent. */
+      readonly offset?: number | undefined;
+      /** Close stdin after these bytes. */
+      readonly eof?: boolean | undefined;
+    };
+    readonly body: Uint8Array;
+    readonly response: StdinPosition;
+  };
+  /** Send a signal to the process and its group. */
+  readonly signalProcess: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+      /** Id of a process, or `main` for the sandbox's own command. */
+      readonly processId: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      readonly signal: string;
+    };
+    readonly response: Process;
+  };
+  /** Change the size of the process's terminal. */
+  readonly resizePty: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+      /** Id of a process, or `main` for the sandbox's own command. */
+      readonly processId: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      readonly rows: number;
+      readonly cols: number;
+    };
+    readonly response: Process;
+  };
+  /** A WebSocket to the process's terminal. Binary messages are bytes; text messages are JSON: {resize:{rows,cols}} from the client, {result} from the server at the end.. */
+  readonly terminal: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+      /** Id of a process, or `main` for the sandbox's own command. */
+      readonly processId: string;
+    };
+    readonly query: {
+      /** First byte wanted; 0 when absent. */
+      readonly offset?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: WebSocket;
+  };
+  /** Create or replace a secret. */
+  readonly putSecret: {
+    readonly params: {
+      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      readonly name: string;
+    };
+    readonly query: undefined;
+    readonly body: SecretPut;
+    readonly response: Secret;
+  };
+  /** List secrets: names and keys, never values. */
+  readonly listSecrets: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: SecretList;
+  };
+  /** One secret: its keys, never its values. */
+  readonly getSecret: {
+    readonly params: {
+      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      readonly name: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Secret;
+  };
+  /** Delete a secret. */
+  readonly deleteSecret: {
+    readonly params: {
+      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      readonly name: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: undefined;
+  };
+  /** Create an API token. */
+  readonly createToken: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: TokenCreate;
+    readonly response: NewToken;
+  };
+  /** List API tokens. */
+  readonly listTokens: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: TokenList;
+  };
+  /** Revoke an API token. */
+  readonly deleteToken: {
+    readonly params: {
+      readonly tokenId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: undefined;
+  };
+}
+
+export type OperationName = keyof Operations;
+
+export const operations = {
+  health: { method: "GET", path: "/healthz" },
+  openapi: { method: "GET", path: "/openapi.json" },
+  metrics: { method: "GET", path: "/metrics" },
+  status: { method: "GET", path: "/v1/status" },
+  gc: { method: "POST", path: "/v1/gc" },
+  lookupApp: { method: "POST", path: "/v1/apps/lookup" },
+  listApps: { method: "GET", path: "/v1/apps" },
+  createSandbox: { method: "POST", path: "/v1/sandboxes", isIdempotent: true },
+  listSandboxes: { method: "GET", path: "/v1/sandboxes" },
+  getSandbox: { method: "GET", path: "/v1/sandboxes/{sandboxId}" },
+  waitSandbox: { method: "GET", path: "/v1/sandboxes/{sandboxId}/wait" },
+  waitSandboxReady: { method: "GET", path: "/v1/sandboxes/{sandboxId}/ready" },
+  terminateSandbox: { method: "POST", path: "/v1/sandboxes/{sandboxId}/terminate" },
+  setSandboxTags: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/tags" },
+  exec: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes", isIdempotent: true },
+  listProcesses: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes" },
+  getProcess: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}" },
+  waitProcess: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/wait" },
+  readOutput: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/output/{stream}" },
+  writeStdin: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/stdin" },
+  signalProcess: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/signal" },
+  resizePty: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/resize" },
+  terminal: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/terminal" },
+  putSecret: { method: "PUT", path: "/v1/secrets/{name}" },
+  listSecrets: { method: "GET", path: "/v1/secrets" },
+  getSecret: { method: "GET", path: "/v1/secrets/{name}" },
+  deleteSecret: { method: "DELETE", path: "/v1/secrets/{name}" },
+  createToken: { method: "POST", path: "/v1/tokens" },
+  listTokens: { method: "GET", path: "/v1/tokens" },
+  deleteToken: { method: "DELETE", path: "/v1/tokens/{tokenId}" },
+} as const;

@@ -1,0 +1,45 @@
+export { App, type AppInfo } from "./app.ts";
+export { type CallOptions, Client, type ClientOptions, defaultClient, type RequestInput } from "./client.ts";
+export type { Endpoint } from "./endpoint.ts";
+export {
+  AbortedError,
+  AtollError,
+  type AtollErrorCode,
+  type AtollErrorDetails,
+  AuthenticationError,
+  CapacityError,
+  ConflictError,
+  ConnectionError,
+  ExecTimeoutError,
+  FailedToStartError,
+  InvalidError,
+  NotFoundError,
+  SandboxTerminatedError,
+  SandboxTimeoutError,
+  ServerError,
+  TimeoutError,
+  UnsupportedError,
+} from "./errors.ts";
+export type {
+  GcReport,
+  Isolation,
+  IsolationStatus,
+  NewToken,
+  OperationName,
+  Operations,
+  Pty,
+  ReadinessProbe,
+  Result,
+  SandboxState,
+  Status,
+  TimelineEntry,
+  Token,
+} from "./generated/api.ts";
+export type { ExecOptions, SandboxCreateOptions } from "./options.ts";
+export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts";
+export { Process, type ProcessInfo } from "./process.ts";
+export type { FinishedResult, WaitOptions } from "./result.ts";
+export { Sandbox, type SandboxInfo, type SandboxListOptions } from "./sandbox.ts";
+export { Secret, type SecretInfo } from "./secret.ts";
+export { StdinWriter } from "./stdin.ts";
+export { Terminal, type TerminalOptions } from "./terminal.ts";

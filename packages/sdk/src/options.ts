@@ -1,0 +1,131 @@
+/** The options of `Sandbox.create` and `Sandbox.exec`, and what they become in the native API. */
+import type { App } from "./app.ts";
+import { checkOptions } from "./arguments.ts";
+import type { CallOptions } from "./client.ts";
+import { InvalidError } from "./errors.ts";
+import type { Exec, Isolation, Pty, ReadinessProbe, SandboxCreate } from "./generated/api.ts";
+import { Secret } from "./secret.ts";
+import { sizeInBytes } from "./size.ts";
+
+/** What a sandbox's own command and a process started by exec have in common. */
+interface CommandOptions {
+  /** Directory the command starts in. */
+  readonly workdir?: string | undefined;
+  /** NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+  readonly user?: string | undefined;
+  /** Environment variables; they win over secrets. */
+  readonly env?: { readonly [name: string]: string } | undefined;
+  /** Secrets, or names of secrets, whose keys become environment variables. */
+  readonly secrets?: readonly (Secret | string)[] | undefined;
+  /** A terminal instead of pipes; `true` is one of 24 rows and 80 columns. */
+  readonly pty?: boolean | Pty | undefined;
+  /** Longest lifetime in milliseconds, counted from the start. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface SandboxCreateOptions extends CommandOptions, CallOptions {
+  /** App, or name of one, that the sandbox belongs to; `default` when absent. */
+  readonly app?: App | string | undefined;
+  /** Unique among the app's running sandboxes. */
+  readonly name?: string | undefined;
+  /** Labels to find it by. */
+  readonly tags?: { readonly [name: string]: string } | undefined;
+  /** Name or id of an image; the default base image when absent. */
+  readonly image?: string | undefined;
+  /** `gvisor` or `container`; the strongest the machine can run when absent. */
+  readonly isolation?: Isolation | undefined;
+  /** Limit in cores; fractions allowed. */
+  readonly cpu?: number | undefined;
+  /** Memory limit in bytes, or text such as "512MiB". */
+  readonly memory?: number | string | undefined;
+  /** Memory limit in bytes. */
+  readonly memoryBytes?: number | undefined;
+  /** Most processes and threads at once. */
+  readonly pidsLimit?: number | undefined;
+  /** Most open files of each process. */
+  readonly openFilesLimit?: number | undefined;
+  /** Most bytes written to disk, or text such as "1GiB". */
+  readonly disk?: number | string | undefined;
+  /** Most bytes written to disk. */
+  readonly diskBytes?: number | undefined;
+  /** GPU model and count, such as "A100" or "A100:2", or "any". */
+  readonly gpu?: string | undefined;
+  /** Longest time in milliseconds without a running exec, stdin or connection. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Leave nothing but loopback. */
+  readonly blockNetwork?: boolean | undefined;
+  /** `waitUntilReady` waits for a TCP port inside the sandbox, or for a command that exits with 0. */
+  readonly readinessProbe?: ReadinessProbe | undefined;
+}
+
+export interface ExecOptions extends CommandOptions {
+  /** Keep stdin open for writing; true when absent. With false it reads as empty. */
+  readonly stdin?: boolean | undefined;
+  /** Ends the wait for the start. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Names<Options> = { readonly [name in keyof Required<Options>]: true };
+
+const commandOptionNames = { workdir: true, user: true, env: true, secrets: true, pty: true, timeoutMs: true } as const;
+const execOptionNames: Names<ExecOptions> = { ...commandOptionNames, stdin: true, signal: true };
+const createOptionNames: Names<SandboxCreateOptions> = {
+  app: true,
+  name: true,
+  tags: true,
+  image: true,
+  isolation: true,
+  ...commandOptionNames,
+  cpu: true,
+  memory: true,
+  memoryBytes: true,
+  pidsLimit: true,
+  openFilesLimit: true,
+  disk: true,
+  diskBytes: true,
+  gpu: true,
+  idleTimeoutMs: true,
+  blockNetwork: true,
+  readinessProbe: true,
+  client: true,
+  signal: true,
+};
+
+/** The body of the request that creates a sandbox. Throws `InvalidError` for an option that does not exist. */
+export function sandboxCreateBody(argv: readonly string[], options: SandboxCreateOptions): SandboxCreate {
+  checkOptions("create a sandbox", options, createOptionNames);
+  const { app, memory, memoryBytes, disk, diskBytes, client: _client, signal: _signal, ...rest } = options;
+  return {
+    ...rest,
+    ...commandFields(options),
+    command: argv.length > 0 ? argv : undefined,
+    app: typeof app === "object" ? app.name : app,
+    memoryBytes: size("memory", memory, memoryBytes),
+    diskBytes: size("disk", disk, diskBytes),
+  };
+}
+
+/** The body of the request that starts a process. Throws `InvalidError` for an option that does not exist. */
+export function execBody(argv: readonly string[], options: ExecOptions): Exec {
+  checkOptions("exec", options, execOptionNames);
+  const { signal: _signal, ...rest } = options;
+  return { ...rest, ...commandFields(options), argv };
+}
+
+function commandFields(options: CommandOptions) {
+  return { ...Secret.merge(options.secrets, options.env), pty: ptyOf(options.pty) };
+}
+
+function ptyOf(pty: boolean | Pty | undefined): Pty | undefined {
+  if (pty === true) return { rows: 24, cols: 80 };
+  return pty === false ? undefined : pty;
+}
+
+function size(name: string, size: number | string | undefined, bytes: number | undefined): number | undefined {
+  if (size === undefined) return bytes;
+  if (bytes === undefined) return sizeInBytes(name, size);
+  throw new InvalidError(`cannot create a sandbox with both ${name} and ${name}Bytes`, {
+    code: "invalid_argument",
+    hint: `Give one of ${name} and ${name}Bytes.`,
+  });
+}

@@ -1,0 +1,252 @@
+/** A sandbox: creating and finding one, running processes in it, and its end. */
+import { App } from "./app.ts";
+import { parseCommand } from "./arguments.ts";
+import { type CallOptions, type Client, defaultClient } from "./client.ts";
+import { ConflictError, InvalidError, NotFoundError } from "./errors.ts";
+import type { Sandbox as SandboxInfo, SandboxState } from "./generated/api.ts";
+import { type ExecOptions, execBody, type SandboxCreateOptions, sandboxCreateBody } from "./options.ts";
+import type { OutputReader } from "./output.ts";
+import { Process } from "./process.ts";
+import { type FinishedResult, sandboxResult, type WaitOptions, waitUntil } from "./result.ts";
+import type { StdinWriter } from "./stdin.ts";
+import type { Terminal, TerminalOptions } from "./terminal.ts";
+
+export type { SandboxInfo };
+
+interface Options {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SandboxListOptions extends CallOptions {
+  /** Only those of this app. */
+  readonly app?: App | string | undefined;
+  /** Only those with all of these tags. */
+  readonly tags?: { readonly [name: string]: string } | undefined;
+  /** Only those in this state. */
+  readonly state?: SandboxState | undefined;
+  /** Finished ones too. */
+  readonly all?: boolean | undefined;
+}
+
+export class Sandbox implements AsyncDisposable {
+  readonly id: string;
+  readonly #client: Client;
+  /** The sandbox's own command. */
+  readonly #main: Process;
+  #lastInfo: SandboxInfo;
+  #isDetached = false;
+
+  private constructor(client: Client, info: SandboxInfo, stdinOffset?: number) {
+    this.#client = client;
+    this.id = info.id;
+    this.#lastInfo = info;
+    this.#main = new Process(client, info.id, "main", stdinOffset);
+  }
+
+  /**
+   * Creates a sandbox and starts its command in it. Without a command it idles until it is terminated.
+   * A lost connection is tried again without making a second sandbox.
+   * @throws {InvalidError} for an option that does not exist or has a wrong value
+   * @throws {CapacityError} when the server has no room
+   * @throws {UnsupportedError} when the isolation level or the GPU is not to be had
+   */
+  static create(options?: SandboxCreateOptions): Promise<Sandbox>;
+  static create(argv: readonly string[], options?: SandboxCreateOptions): Promise<Sandbox>;
+  static create(...argvAndOptions: string[] | [...argv: string[], options: SandboxCreateOptions]): Promise<Sandbox>;
+  static async create(...given: readonly unknown[]): Promise<Sandbox> {
+    const { argv, options } = parseCommand<SandboxCreateOptions>("create a sandbox", given);
+    const { client = defaultClient(), signal } = options;
+    const body = sandboxCreateBody(argv, options);
+    return new Sandbox(client, await client.request("createSandbox", { body, signal }), 0);
+  }
+
+  /** A sandbox made earlier, or by another program. */
+  static async fromId(id: string, options: CallOptions = {}): Promise<Sandbox> {
+    const { client = defaultClient(), signal } = options;
+    return new Sandbox(client, await client.request("getSandbox", { params: { sandboxId: id }, signal }));
+  }
+
+  /**
+   * The sandbox of that name that has not finished.
+   * @throws {NotFoundError} when there is none
+   */
+  static async fromName(app: App | string, name: string, options: CallOptions = {}): Promise<Sandbox> {
+    const { client = defaultClient(), signal } = options;
+    const query = { app: appName(app), name, limit: 1 };
+    const [info] = (await client.request("listSandboxes", { query, signal })).items;
+    if (!info) throw noSuchName(appName(app), name);
+    return new Sandbox(client, info);
+  }
+
+  /** Sandboxes, newest first; pages are fetched as they are needed. */
+  static async *list(options: SandboxListOptions = {}): AsyncGenerator<Sandbox, void, undefined> {
+    const { client = defaultClient(), signal, app, tags, state, all } = options;
+    const tag = Object.entries(tags ?? {}).map(([key, value]) => `${key}=${value}`);
+    let cursor: string | undefined;
+    do {
+      const query = { app: app && appName(app), tag, state, all, cursor };
+      const page = await client.request("listSandboxes", { query, signal });
+      for (const info of page.items) yield new Sandbox(client, info);
+      cursor = page.nextCursor;
+    } while (cursor);
+  }
+
+  get stdin(): StdinWriter {
+    return this.#main.stdin;
+  }
+
+  get stdout(): OutputReader {
+    return this.#main.stdout;
+  }
+
+  /** Empty for a sandbox with a terminal: a terminal has one output. */
+  get stderr(): OutputReader {
+    return this.#main.stderr;
+  }
+
+  /** The exit code, once `wait` or `poll` has seen it; null before. */
+  get returncode(): number | null {
+    return this.#lastInfo.result?.exitCode ?? null;
+  }
+
+  /** What the server said last; no request. */
+  get lastInfo(): SandboxInfo {
+    return this.#lastInfo;
+  }
+
+  /** What the server knows of it, with its timeline. */
+  async info(options: Options = {}): Promise<SandboxInfo> {
+    return this.#seen(await this.#client.request("getSandbox", { params: this.#params, ...options }));
+  }
+
+  /**
+   * Starts a process in the sandbox.
+   * @throws {FailedToStartError} when the command cannot be started
+   * @throws {ConflictError} when the sandbox has finished
+   */
+  exec(argv: readonly string[], options?: ExecOptions): Promise<Process>;
+  exec(...argvAndOptions: string[] | [...argv: string[], options: ExecOptions]): Promise<Process>;
+  async exec(...given: readonly unknown[]): Promise<Process> {
+    const { argv, options } = parseCommand<ExecOptions>("exec", given);
+    if (argv.length === 0) throw noCommand();
+    const body = execBody(argv, options);
+    const { id } = await this.#client.request("exec", { params: this.#params, body, signal: options.signal });
+    return new Process(this.#client, this.id, id, 0);
+  }
+
+  /** A process started by exec, by its id; `main` is the sandbox's own command. Makes no request. */
+  process(id: string): Process {
+    return new Process(this.#client, this.id, id);
+  }
+
+  /** The sandbox's processes, its own command included. */
+  async processes(options: Options = {}): Promise<Process[]> {
+    const { items } = await this.#client.request("listProcesses", { params: this.#params, ...options });
+    return items.map(({ id }) => this.process(id));
+  }
+
+  /**
+   * Waits until the sandbox has finished; an exit code other than 0 is returned like any other.
+   * @throws {SandboxTimeoutError} when it reached its lifetime or idle limit
+   * @throws {SandboxTerminatedError} when it was terminated, unless `raiseOnTermination` is false
+   */
+  async wait(options: WaitOptions = {}): Promise<FinishedResult> {
+    const { params, signal } = { params: this.#params, signal: options.signal };
+    const ended = await waitUntil(
+      (timeoutMs) => this.#client.request("waitSandbox", { params, query: { timeoutMs }, signal }),
+      (info) => info.result !== undefined,
+      options,
+    );
+    const { result } = this.#seen(ended);
+    return sandboxResult(this.id, result as NonNullable<typeof result>, options);
+  }
+
+  /**
+   * Waits until the readiness probe has passed.
+   * @throws {ConflictError} when the sandbox finished before
+   */
+  async waitUntilReady(options: Pick<WaitOptions, "signal" | "timeoutMs"> = {}): Promise<void> {
+    const { params, signal } = { params: this.#params, signal: options.signal };
+    const info = await waitUntil(
+      (timeoutMs) => this.#client.request("waitSandboxReady", { params, query: { timeoutMs }, signal }),
+      ({ readyAt, result }) => readyAt !== undefined || result !== undefined,
+      options,
+    );
+    if (this.#seen(info).readyAt === undefined) throw finishedBeforeReady(info);
+  }
+
+  /** Its exit code, or null while it has not finished. */
+  async poll(options: Options = {}): Promise<number | null> {
+    await this.info(options);
+    return this.returncode;
+  }
+
+  /** Ends the sandbox and every process in it. Does nothing to one that has finished. */
+  async terminate(options: Options = {}): Promise<void> {
+    this.#seen(await this.#client.request("terminateSandbox", { params: this.#params, ...options }));
+  }
+
+  /** Lets the sandbox live on past the end of an `await using` block; its time limits still hold. */
+  detach(): void {
+    this.#isDetached = true;
+  }
+
+  /** Replaces the sandbox's tags. */
+  async setTags(tags: { readonly [name: string]: string }, options: Options = {}): Promise<void> {
+    this.#seen(await this.#client.request("setSandboxTags", { params: this.#params, body: { tags }, ...options }));
+  }
+
+  /** Changes the size of the terminal of the sandbox's own command. */
+  resize(rows: number, cols: number, options: Options = {}): Promise<void> {
+    return this.#main.resize(rows, cols, options);
+  }
+
+  /** Attaches to the terminal of the sandbox's own command. */
+  terminal(options: TerminalOptions = {}): Promise<Terminal> {
+    return this.#main.terminal(options);
+  }
+
+  /** Terminates the sandbox unless it was detached. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isDetached) await this.terminate();
+  }
+
+  toJSON(): { id: string } {
+    return { id: this.id };
+  }
+
+  get #params() {
+    return { sandboxId: this.id };
+  }
+
+  #seen(info: SandboxInfo): SandboxInfo {
+    this.#lastInfo = info;
+    return info;
+  }
+}
+
+function appName(app: App | string): string {
+  return app instanceof App ? app.name : app;
+}
+
+function noCommand(): InvalidError {
+  return new InvalidError("cannot exec without a command", {
+    code: "invalid_argument",
+    hint: 'Name the program to run: exec("ls", "-l").',
+  });
+}
+
+function noSuchName(app: string, name: string): NotFoundError {
+  return new NotFoundError(`cannot find a sandbox named ${name} in the app ${app} that has not finished`, {
+    code: "not_found",
+    hint: "List the app's sandboxes with Sandbox.list({ app }).",
+  });
+}
+
+function finishedBeforeReady(info: SandboxInfo): ConflictError {
+  const { kind, exitCode, message } = info.result ?? {};
+  return new ConflictError(
+    `cannot become ready: sandbox ${info.id} has finished (${message ?? kind}, exit code ${exitCode})`,
+    { code: "sandbox_finished", hint: "Read its stderr, or `atoll inspect` it, to see how it ended." },
+  );
+}

@@ -1,0 +1,248 @@
+/** A person's end of a process's terminal, over one WebSocket. */
+import { abortError, checkAborted, sleep } from "./abort.ts";
+import type { Client } from "./client.ts";
+import { AbortedError, ConnectionError, InvalidError, UnsupportedError } from "./errors.ts";
+import type { Result } from "./generated/api.ts";
+import { requestPath } from "./request.ts";
+import type { FinishedResult } from "./result.ts";
+
+export interface TerminalOptions {
+  /** First byte of the output wanted; 0, the default, begins with everything shown so far. */
+  readonly offset?: number | undefined;
+  /** Detaches from the terminal when aborted. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Params {
+  readonly sandboxId: string;
+  readonly processId: string;
+}
+
+/** Beyond this much unread output the connection is let go; it is taken up at the same byte once there is room. */
+const maxUnreadBytes = 4 * 2 ** 20;
+const maxUnsentBytes = 2 ** 20;
+const openAttempts = 6;
+const firstPauseMs = 50;
+
+/**
+ * Attaches to the terminal of a process.
+ * @throws {UnsupportedError} where the runtime has no WebSocket (Node 20)
+ */
+export async function openTerminal(client: Client, params: Params, options: TerminalOptions): Promise<Terminal> {
+  checkAborted(options.signal);
+  const terminal = new Terminal(client, params, options);
+  await terminal.attach();
+  return terminal;
+}
+
+export class Terminal {
+  /** What the terminal shows, as bytes, until the process ends. A lost connection is continued at the same byte. */
+  readonly output: ReadableStream<Uint8Array>;
+  /** How the process ended. Rejects when the terminal was closed before, or the connection could not be restored. */
+  readonly result: Promise<FinishedResult>;
+  readonly #client: Client;
+  readonly #params: Params;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.#finish(abortError(this.#signal as AbortSignal));
+  #offset: number;
+  #socket: WebSocket | undefined;
+  #unsent: (string | Uint8Array<ArrayBuffer>)[] = [];
+  #isFinished = false;
+  #output!: ReadableStreamDefaultController<Uint8Array>;
+  #resolve!: (result: FinishedResult) => void;
+  #reject!: (error: unknown) => void;
+  #onRoom: (() => void) | undefined;
+
+  constructor(client: Client, params: Params, options: TerminalOptions) {
+    this.#client = client;
+    this.#params = params;
+    this.#signal = options.signal;
+    this.#offset = options.offset ?? 0;
+    this.output = this.#makeOutput();
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // The output fails with the same error; a program that reads only that is not to die of this one.
+    this.result.catch(() => undefined);
+    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** Called once, by `openTerminal`. */
+  async attach(): Promise<void> {
+    try {
+      const socket = await this.#connect();
+      void this.#run(socket);
+    } catch (error) {
+      this.#finish(error);
+      throw error;
+    }
+  }
+
+  /** Types text or bytes. What is typed while the connection is being restored is sent afterwards. */
+  write(data: string | Uint8Array): void {
+    this.#send(typeof data === "string" ? new TextEncoder().encode(data) : data.slice());
+  }
+
+  /** Changes the size of the terminal. */
+  resize(rows: number, cols: number): void {
+    this.#send(JSON.stringify({ resize: { rows, cols } }));
+  }
+
+  /** Detaches. The process goes on. */
+  close(): void {
+    this.#finish(
+      new AbortedError("cannot say how the process ended: the terminal was closed before", {
+        code: "aborted",
+        hint: "Use wait() of the process.",
+      }),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #makeOutput(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#output = controller;
+        },
+        pull: () => this.#onRoom?.(),
+        cancel: () => this.close(),
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: maxUnreadBytes }),
+    );
+  }
+
+  async #run(first: WebSocket): Promise<void> {
+    try {
+      for (let socket = first; ; socket = await this.#connect()) {
+        const result = await this.#receive(socket);
+        if (result) return this.#finish(undefined, result);
+        if (this.#isFinished) return;
+        await this.#room();
+      }
+    } catch (error) {
+      this.#finish(error);
+    }
+  }
+
+  /** Passes output on until the socket is closed; returns the result if it has been told. */
+  #receive(socket: WebSocket): Promise<Result | undefined> {
+    return new Promise((resolve) => {
+      let result: Result | undefined;
+      socket.onmessage = ({ data }) => {
+        if (typeof data === "string") result = JSON.parse(data).result;
+        else if (!this.#isFinished) this.#show(new Uint8Array(data as ArrayBuffer));
+      };
+      socket.onclose = () => {
+        this.#socket = undefined;
+        resolve(result);
+      };
+    });
+  }
+
+  #show(bytes: Uint8Array): void {
+    this.#offset += bytes.length;
+    this.#output.enqueue(bytes);
+    if ((this.#output.desiredSize ?? 0) <= 0) this.#socket?.close();
+  }
+
+  #room(): Promise<void> {
+    if ((this.#output.desiredSize ?? 0) > 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onRoom = resolve;
+    });
+  }
+
+  async #connect(): Promise<WebSocket> {
+    for (let attempt = 1; ; attempt++) {
+      // A refused WebSocket does not say why; this request does, and waits for a server that restarts.
+      await this.#client.request("getProcess", { params: this.#params, signal: this.#signal });
+      const socket = await this.#open();
+      if (socket) return this.#use(socket);
+      if (attempt === openAttempts) throw cannotAttach(this.#params);
+      await sleep(firstPauseMs * 2 ** attempt, this.#signal);
+    }
+  }
+
+  async #open(): Promise<WebSocket | undefined> {
+    const { baseUrl, token } = await this.#client.endpoint(this.#signal);
+    const path = requestPath("terminal", { params: { ...this.#params }, query: { offset: this.#offset } });
+    // Browsers cannot set headers on a WebSocket, so the token is named as a protocol.
+    const protocols = token ? ["atoll", `bearer.${token}`] : ["atoll"];
+    const socket = new (webSocket())(baseUrl.replace(/^http/, "ws") + path, protocols);
+    socket.binaryType = "arraybuffer";
+    return new Promise((resolve) => {
+      socket.onopen = () => resolve(socket);
+      socket.onerror = () => resolve(undefined);
+      socket.onclose = () => resolve(undefined);
+    });
+  }
+
+  #use(socket: WebSocket): WebSocket {
+    if (this.#isFinished) socket.close();
+    this.#socket = socket;
+    for (const message of this.#unsent.splice(0)) socket.send(message);
+    return socket;
+  }
+
+  #send(message: string | Uint8Array<ArrayBuffer>): void {
+    if (this.#isFinished) return;
+    if (this.#socket?.readyState === WebSocket.OPEN && this.#socket.bufferedAmount <= maxUnsentBytes) {
+      this.#socket.send(message);
+    } else {
+      this.#keep(message);
+    }
+  }
+
+  #keep(message: string | Uint8Array<ArrayBuffer>): void {
+    const kept = this.#unsent.reduce((sum, each) => sum + each.length, 0) + (this.#socket?.bufferedAmount ?? 0);
+    if (kept + message.length > maxUnsentBytes) throw tooMuchTyped();
+    this.#unsent.push(message);
+  }
+
+  #finish(error: unknown, result?: Result): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#onRoom?.();
+    this.#socket?.close();
+    if (result) this.#resolve({ ...result, returncode: result.exitCode });
+    else this.#reject(error);
+    this.#endOutput(error, result);
+  }
+
+  #endOutput(error: unknown, result: Result | undefined): void {
+    try {
+      if (result) this.#output.close();
+      else this.#output.error(error);
+    } catch {
+      // The reader has cancelled the output, which is what closed the terminal.
+    }
+  }
+}
+
+function webSocket(): typeof WebSocket {
+  if (typeof WebSocket === "function") return WebSocket;
+  throw new UnsupportedError("cannot attach to a terminal: this runtime has no WebSocket", {
+    code: "terminal_unavailable",
+    hint: "Use Node 22 or newer, or the process's stdin and stdout, which work with a terminal too.",
+  });
+}
+
+function cannotAttach({ sandboxId, processId }: Params): ConnectionError {
+  return new ConnectionError(`cannot attach to the terminal of process ${processId} of sandbox ${sandboxId}`, {
+    code: "connection_failed",
+    hint: "It needs to be started with pty; a proxy before the server must pass WebSockets on.",
+  });
+}
+
+function tooMuchTyped(): InvalidError {
+  return new InvalidError(`cannot hold more than ${maxUnsentBytes} bytes that the terminal has not taken`, {
+    code: "stdin_full",
+    hint: "Use stdin.write and stdin.drain to send much data.",
+  });
+}
