@@ -26,7 +26,8 @@ const scalars: { readonly [type: string]: string } = {
 
 /** Schemas that deserve a name of their own, found again inside others by their text. */
 const names = new Map<string, string>();
-const named = Object.entries<JsonSchema>(schema as object).filter(([, value]) => isComposite(value));
+const exported = Object.entries(schema as { readonly [name: string]: unknown }) as [string, JsonSchema][];
+const named = exported.filter(([, value]) => isComposite(value));
 for (const [name, value] of named) names.set(JSON.stringify(value), name);
 
 function isComposite(value: JsonSchema): boolean {

@@ -229,7 +229,7 @@ export const routes = {
     method: "GET",
     path: "/v1/sandboxes/{sandboxId}/processes/{processId}/terminal",
     summary:
-      "A WebSocket to the process's terminal. Binary messages are bytes; text messages are JSON: {resize:{rows,cols}} from the client, {result} from the server at the end.",
+      "A WebSocket to the process's terminal. Binary messages are bytes; text messages are JSON: {resize:{rows,cols}} from the client, {result} from the server at the end. The subprotocol is `atoll`; a client that cannot set headers offers `bearer.TOKEN` beside it.",
     params: ofProcess,
     query: Type.Object({ offset }, { additionalProperties: false }),
     response: "websocket",

@@ -18,6 +18,13 @@ interface Params {
   readonly processId: string;
 }
 
+interface Connection {
+  readonly socket: WebSocket;
+  readonly opened: Promise<boolean>;
+  /** How the process ended, if that was told before the connection closed. */
+  readonly closed: Promise<Result | undefined>;
+}
+
 /** Beyond this much unread output the connection is let go; it is taken up at the same byte once there is room. */
 const maxUnreadBytes = 4 * 2 ** 20;
 const maxUnsentBytes = 2 ** 20;
@@ -71,8 +78,7 @@ export class Terminal {
   /** Called once, by `openTerminal`. */
   async attach(): Promise<void> {
     try {
-      const socket = await this.#connect();
-      void this.#run(socket);
+      void this.#run(await this.#connect());
     } catch (error) {
       this.#finish(error);
       throw error;
@@ -116,10 +122,11 @@ export class Terminal {
     );
   }
 
-  async #run(first: WebSocket): Promise<void> {
+  async #run(first: Connection): Promise<void> {
     try {
-      for (let socket = first; ; socket = await this.#connect()) {
-        const result = await this.#receive(socket);
+      for (let connection = first; ; connection = await this.#connect()) {
+        const result = await connection.closed;
+        this.#socket = undefined;
         if (result) return this.#finish(undefined, result);
         if (this.#isFinished) return;
         await this.#room();
@@ -129,25 +136,10 @@ export class Terminal {
     }
   }
 
-  /** Passes output on until the socket is closed; returns the result if it has been told. */
-  #receive(socket: WebSocket): Promise<Result | undefined> {
-    return new Promise((resolve) => {
-      let result: Result | undefined;
-      socket.onmessage = ({ data }) => {
-        if (typeof data === "string") result = JSON.parse(data).result;
-        else if (!this.#isFinished) this.#show(new Uint8Array(data as ArrayBuffer));
-      };
-      socket.onclose = () => {
-        this.#socket = undefined;
-        resolve(result);
-      };
-    });
-  }
-
-  #show(bytes: Uint8Array): void {
+  #show(socket: WebSocket, bytes: Uint8Array): void {
     this.#offset += bytes.length;
     this.#output.enqueue(bytes);
-    if ((this.#output.desiredSize ?? 0) <= 0) this.#socket?.close();
+    if ((this.#output.desiredSize ?? 0) <= 0) socket.close();
   }
 
   #room(): Promise<void> {
@@ -157,36 +149,51 @@ export class Terminal {
     });
   }
 
-  async #connect(): Promise<WebSocket> {
+  async #connect(): Promise<Connection> {
     for (let attempt = 1; ; attempt++) {
       // A refused WebSocket does not say why; this request does, and waits for a server that restarts.
       await this.#client.request("getProcess", { params: this.#params, signal: this.#signal });
-      const socket = await this.#open();
-      if (socket) return this.#use(socket);
+      const connection = await this.#open();
+      if (await connection.opened) return this.#use(connection);
       if (attempt === openAttempts) throw cannotAttach(this.#params);
       await sleep(firstPauseMs * 2 ** attempt, this.#signal);
     }
   }
 
-  async #open(): Promise<WebSocket | undefined> {
+  async #open(): Promise<Connection> {
     const { baseUrl, token } = await this.#client.endpoint(this.#signal);
     const path = requestPath("terminal", { params: { ...this.#params }, query: { offset: this.#offset } });
     // Browsers cannot set headers on a WebSocket, so the token is named as a protocol.
     const protocols = token ? ["atoll", `bearer.${token}`] : ["atoll"];
     const socket = new (webSocket())(baseUrl.replace(/^http/, "ws") + path, protocols);
     socket.binaryType = "arraybuffer";
-    return new Promise((resolve) => {
-      socket.onopen = () => resolve(socket);
-      socket.onerror = () => resolve(undefined);
-      socket.onclose = () => resolve(undefined);
-    });
+    return this.#listen(socket);
   }
 
-  #use(socket: WebSocket): WebSocket {
+  /** All listeners are there before the socket opens: the first output may come in the same packet as the answer. */
+  #listen(socket: WebSocket): Connection {
+    let result: Result | undefined;
+    socket.onmessage = ({ data }) => {
+      if (typeof data === "string") result = JSON.parse(data).result;
+      else if (!this.#isFinished) this.#show(socket, new Uint8Array(data as ArrayBuffer));
+    };
+    const closed = new Promise<Result | undefined>((resolve) => {
+      socket.onclose = () => resolve(result);
+    });
+    const opened = new Promise<boolean>((resolve) => {
+      socket.onopen = () => resolve(true);
+      socket.onerror = () => resolve(false);
+      void closed.then(() => resolve(false));
+    });
+    return { socket, opened, closed };
+  }
+
+  #use(connection: Connection): Connection {
+    const { socket } = connection;
     if (this.#isFinished) socket.close();
     this.#socket = socket;
     for (const message of this.#unsent.splice(0)) socket.send(message);
-    return socket;
+    return connection;
   }
 
   #send(message: string | Uint8Array<ArrayBuffer>): void {

@@ -532,7 +532,7 @@ export interface Operations {
     };
     readonly response: Process;
   };
-  /** A WebSocket to the process's terminal. Binary messages are bytes; text messages are JSON: {resize:{rows,cols}} from the client, {result} from the server at the end.. */
+  /** A WebSocket to the process's terminal. Binary messages are bytes; text messages are JSON: {resize:{rows,cols}} from the client, {result} from the server at the end. The subprotocol is `atoll`; a client that cannot set headers offers `bearer.TOKEN` beside it.. */
   readonly terminal: {
     readonly params: {
       /** Id of a sandbox. */
