@@ -40,6 +40,8 @@ const firstPauseMs = 25;
 const longestPauseMs = 1_000;
 /** A client that never had an answer more likely has a wrong address than a restarting server. */
 const unprovenRetryMs = 1_000;
+/** A request that waited this long was being served (runtimes cut off answers that take minutes): a new count of patience. */
+const steadyMs = 5_000;
 
 export class Client {
   readonly #source: EndpointSource;
@@ -96,14 +98,18 @@ export class Client {
     read: (response: Response) => Promise<Value>,
   ): Promise<Value> {
     const headers = requestHeaders(name, input);
-    const started = Date.now();
+    let failingSince: number | undefined;
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      const attemptedAt = Date.now();
       try {
         return await this.#attempt(name, input, headers, read);
       } catch (error) {
         checkAborted(input.signal);
         if (!(error instanceof ConnectionError) || !mayRepeat(name, error)) throw error;
-        if (Date.now() - started + pauseMs > this.#patienceMs()) throw error;
+        const now = Date.now();
+        if (now - attemptedAt > steadyMs) failingSince = now;
+        failingSince ??= attemptedAt;
+        if (now - failingSince + pauseMs > this.#patienceMs()) throw error;
       }
       await sleep(pauseMs, input.signal);
       await this.findAgain();

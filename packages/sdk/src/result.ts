@@ -62,7 +62,11 @@ function endedResult(id: string, result: Result, options: WaitOptions): Finished
     throw new SandboxTimeoutError(`cannot finish: sandbox ${id} was idle for its idle time limit`, result);
   }
   if (result.kind === "terminated" && options.raiseOnTermination !== false) {
-    throw new SandboxTerminatedError(`cannot finish: sandbox ${id} was terminated`, result);
+    throw new SandboxTerminatedError(`cannot finish: sandbox ${id} was terminated${because(result)}`, result);
   }
   return { ...result, returncode: result.exitCode };
+}
+
+function because({ message }: Result): string {
+  return message ? ` (${message})` : "";
 }
