@@ -49,9 +49,8 @@ export interface PrepareRequest {
 export interface Claim {
   /** Read-only layer directories, lowest first. */
   readonly layers: readonly string[];
-  readonly hostname: string;
   readonly limits: Limits;
-  /** Device nodes, mounts and hooks-free edits from CDI specifications. */
+  /** What CDI specifications say about the devices given to the sandbox. */
   readonly devices: readonly DeviceNode[];
   readonly mounts: readonly BindMount[];
 }
@@ -68,7 +67,8 @@ export interface Limits {
 export interface DeviceNode {
   readonly hostPath: string;
   readonly path: string;
-  readonly permissions: string;
+  /** As the kernel's device whitelist writes it: "c 195:0 rw". */
+  readonly cgroupRule: string;
 }
 
 export interface BindMount {

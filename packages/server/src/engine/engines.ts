@@ -1,0 +1,150 @@
+/** Opens everything that sandboxes are made with on this machine, and closes it again. */
+import { createHash } from "node:crypto";
+import { chmod, copyFile, mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Isolation } from "@atoll/protocol";
+import { Cgroups } from "../cgroups/cgroups.ts";
+import { AtollError } from "../error.ts";
+import type { Launcher } from "../launcher/client.ts";
+import { openGateway } from "../network/gateway.ts";
+import { NetworkSlots } from "../network/slots.ts";
+import type { Engine, Leak } from "./engine.ts";
+import { crun } from "./oci/crun.ts";
+import { OciEngine, type Places } from "./oci/oci-engine.ts";
+import { runsc } from "./oci/runsc.ts";
+import { carriedMounts, rootMount } from "./oci/spec.ts";
+import { UidRanges } from "./oci/uid-ranges.ts";
+
+export interface EnginesOptions {
+  readonly stateDirectory: string;
+  /** The static init that every holder runs. */
+  readonly initBinary: string;
+  /** Path of runsc; undefined when it is not installed. */
+  readonly runscBinary: string | undefined;
+  /** The /16 for sandboxes; a free one when undefined. */
+  readonly subnet: string | undefined;
+  readonly defaultDiskBytes: number;
+  /** Network slots kept ready. */
+  readonly readySlots: number;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Engines {
+  /** Strongest first. */
+  readonly engines: ReadonlyMap<Isolation, Engine>;
+  readonly readySlots: () => number;
+  /** What belongs to no holder. Only after every record that is still wanted was adopted. */
+  sweep(signal: AbortSignal): Promise<Leak[]>;
+  /** Gives back what is kept ready. With `everything`, the network and cgroups of the machine too: no sandbox may be left. */
+  close(everything: boolean, signal: AbortSignal): Promise<void>;
+}
+
+/** @throws AtollError or Error that says what this machine lacks */
+export async function openEngines(launcher: Launcher, options: EnginesOptions, signal: AbortSignal): Promise<Engines> {
+  const instance = createHash("sha256").update(options.stateDirectory).digest("hex").slice(0, 8);
+  const places = await makePlaces(launcher, options, signal);
+  const cgroups = Cgroups.open(instance);
+  const gateway = await openGateway(launcher, instance, options.subnet, signal);
+  const slots = new NetworkSlots(launcher, gateway, { ready: options.readySlots, onError: options.onError });
+  await slots.findStrays();
+  const machine = {
+    launcher,
+    cgroups,
+    slots,
+    gateway,
+    places,
+    uids: new UidRanges(),
+    defaultDiskBytes: options.defaultDiskBytes,
+  };
+  const run = join(options.stateDirectory, "run");
+  const runtimes = [
+    ...(options.runscBinary === undefined ? [] : [runsc(launcher, options.runscBinary, run)]),
+    crun(launcher, run),
+  ];
+  const engines = new Map(runtimes.map((runtime) => [runtime.isolation, new OciEngine(runtime, machine)] as const));
+  return {
+    engines,
+    readySlots: () => slots.readyCount,
+    sweep: () => sweep([...engines.values()], machine),
+    close: async (everything, ending) => {
+      await slots.close();
+      if (!everything) return;
+      await gateway.close(ending);
+      cgroups.close();
+    },
+  };
+}
+
+async function makePlaces(launcher: Launcher, options: EnginesOptions, signal: AbortSignal): Promise<Places> {
+  const at = (...parts: string[]) => join(options.stateDirectory, ...parts);
+  const places = {
+    bundles: at("run", "bundles"),
+    disks: at("store", "disks"),
+    holderRoot: at("run", `holder-${await digest(options.initBinary)}`),
+    empty: at("run", "empty"),
+  };
+  // The mapped root of a container has to pass through on its way to the holder's root and to its control directory.
+  for (const directory of [at(), at("run"), places.bundles]) {
+    await mkdir(directory, { recursive: true });
+    await chmod(directory, 0o711);
+  }
+  for (const directory of [at("store"), places.disks]) await mkdir(directory, { recursive: true, mode: 0o711 });
+  await mkdir(places.empty, { recursive: true, mode: 0o555 });
+  await makeHolderRoot(launcher, places.holderRoot, options.initBinary, signal);
+  return places;
+}
+
+async function digest(path: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex")
+    .slice(0, 16);
+}
+
+/**
+ * One directory serves all holders, so it is mounted read-only below itself: even a sandbox that took over its init and its runtime's view
+ * of files must not reach the program that the next sandbox starts with.
+ */
+async function makeHolderRoot(launcher: Launcher, root: string, init: string, signal: AbortSignal): Promise<void> {
+  const mounts = await readFile("/proc/self/mountinfo", "utf8");
+  if (mounts.split("\n").some((line) => line.split(" ")[4] === root)) return;
+  await rm(root, { recursive: true, force: true });
+  for (const name of [...carriedMounts, "sys", "etc", "tmp", rootMount])
+    await mkdir(join(root, name), { recursive: true, mode: 0o755 });
+  await copyFile(init, join(root, "init"));
+  await chmod(join(root, "init"), 0o755);
+  const mounted = await launcher.run(["mount", "--bind", "-o", "ro", root, root], { signal, timeoutMs: 10_000 });
+  if (mounted.exitCode !== 0)
+    throw new AtollError("internal", `cannot mount the holders' root: ${mounted.stderr.trim()}`);
+}
+
+interface Swept {
+  readonly cgroups: Cgroups;
+  readonly slots: NetworkSlots;
+  readonly places: Places;
+}
+
+const removalLimitMs = 30_000;
+
+async function sweep(engines: readonly OciEngine[], { cgroups, slots, places }: Swept): Promise<Leak[]> {
+  const isStray = (key: string) => !engines.some((engine) => engine.keys.has(key));
+  const groups = (await cgroups.list()).filter(isStray);
+  const files = [...(await strayFiles(places.bundles, isStray)), ...(await strayFiles(places.disks, isStray))];
+  return [
+    ...groups.map(
+      (what): Leak => ({
+        kind: "cgroup",
+        what,
+        remove: () => cgroups.destroy(what, AbortSignal.timeout(removalLimitMs)),
+      }),
+    ),
+    ...slots.strays().map((what): Leak => ({ kind: "network", what, remove: () => slots.release(what) })),
+    ...files.map((what): Leak => ({ kind: "file", what, remove: () => rm(what, { recursive: true, force: true }) })),
+  ];
+}
+
+/** Bundles and disks are named after their sandbox's key. */
+async function strayFiles(directory: string, isStray: (key: string) => boolean): Promise<string[]> {
+  const names = await readdir(directory);
+  return names.filter((name) => isStray(name.replace(/\.ext4$|-control$/, ""))).map((name) => join(directory, name));
+}

@@ -1,0 +1,54 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AtollError } from "../../error.ts";
+import type { Launcher } from "../../launcher/client.ts";
+import type { Runtime, StartRequest } from "./runtime.ts";
+import { carriedMounts, containerSpec, rootMount } from "./spec.ts";
+
+const stepLimitMs = 30_000;
+
+/** Containers: https://github.com/containers/crun. Cgroups are ours, so that limits can be set later than the start. */
+export function crun(launcher: Launcher, stateDirectory: string): Runtime {
+  const root = join(stateDirectory, "crun");
+  const command = ["crun", `--root=${root}`, "--cgroup-manager=disabled"];
+  let filter: string | undefined;
+
+  async function start({ key, bundle, cgroups }: StartRequest, signal: AbortSignal) {
+    const pidFile = join(bundle, "pid");
+    const argv = [...command, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
+    const result = await launcher.run(argv, { cgroups, signal, timeoutMs: stepLimitMs });
+    if (result.exitCode !== 0)
+      throw new AtollError("failed_to_start", `cannot start a container: ${result.stderr.trim()}`);
+    filter ??= await compiledFilter(join(root, key));
+    const pid = Number(await readFile(pidFile, "utf8"));
+    return { process: await launcher.watch(pid), rootPid: pid };
+  }
+
+  return {
+    isolation: "container",
+    hasUserNamespace: true,
+    ownPids: 1,
+    ownMemoryBytes: 0,
+    spec: (holder, uids) => containerSpec(holder, uids, process.arch, filter),
+    start,
+    attachment: ({ pid }) => ({
+      mountNamespacePid: pid,
+      userNamespacePid: pid,
+      target: rootMount,
+      moves: carriedMounts,
+      hasSysfs: true,
+      pivot: true,
+      enter: "",
+    }),
+    remove: async (key, signal) => {
+      // Fails when the container was never created, which leaves nothing to remove.
+      await launcher.run([...command, "delete", "--force", key], { signal, timeoutMs: stepLimitMs });
+    },
+  };
+}
+
+/** The runtime leaves the filter it compiled beside its state; compiling costs as much as all the rest of a start. */
+async function compiledFilter(directory: string): Promise<string | undefined> {
+  const filter = await readFile(join(directory, "seccomp.bpf")).catch(() => undefined);
+  return filter?.toString("base64");
+}

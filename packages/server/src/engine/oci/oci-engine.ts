@@ -1,0 +1,249 @@
+/** Sandboxes through an OCI runtime: the engine's promise kept with a runtime, a cgroup, a network slot and a disk for each. */
+import { chown, mkdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import type { Isolation } from "@atoll/protocol";
+import type { Cgroups } from "../../cgroups/cgroups.ts";
+import { messageOf } from "../../error.ts";
+import type { Launcher, WatchedProcess } from "../../launcher/client.ts";
+import { makeWritable, removeWritable } from "../../layers/writable.ts";
+import type { Gateway } from "../../network/gateway.ts";
+import { resolvConf } from "../../network/resolver.ts";
+import type { NetworkSlots, Slot } from "../../network/slots.ts";
+import type {
+  Claim,
+  ClaimedRoot,
+  Engine,
+  EngineCheck,
+  Holder,
+  HolderEnd,
+  HolderRecord,
+  PrepareRequest,
+  Usage,
+} from "../engine.ts";
+import { bindsOf } from "./binds.ts";
+import type { Runtime, StartedHolder } from "./runtime.ts";
+import type { UidRanges } from "./uid-ranges.ts";
+
+export interface Machine {
+  readonly launcher: Launcher;
+  readonly cgroups: Cgroups;
+  readonly slots: NetworkSlots;
+  readonly gateway: Gateway;
+  readonly uids: UidRanges;
+  readonly places: Places;
+  /** Size of a sandbox's disk when its creator names none. */
+  readonly defaultDiskBytes: number;
+}
+
+export interface Places {
+  readonly bundles: string;
+  readonly disks: string;
+  /** Read-only root of every holder. */
+  readonly holderRoot: string;
+  /** An empty directory that hides others. */
+  readonly empty: string;
+}
+
+const checkLimitMs = 30_000;
+
+export class OciEngine implements Engine {
+  readonly isolation: Isolation;
+  readonly #runtime: Runtime;
+  readonly #machine: Machine;
+  readonly #keys = new Set<string>();
+
+  constructor(runtime: Runtime, machine: Machine) {
+    this.isolation = runtime.isolation;
+    this.#runtime = runtime;
+    this.#machine = machine;
+  }
+
+  /** Keys of the holders that are being made, run, or are being removed. */
+  get keys(): ReadonlySet<string> {
+    return this.#keys;
+  }
+
+  async check(signal: AbortSignal): Promise<EngineCheck> {
+    const key = `check${this.isolation}${process.pid}`.slice(0, 24);
+    const controlDirectory = join(this.#machine.places.bundles, `${key}-control`);
+    try {
+      await mkdir(controlDirectory, { recursive: true });
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(checkLimitMs)]);
+      await this.#start({ key, controlDirectory, network: "none" }, limit);
+      return { available: true, detail: "a sandbox was started" };
+    } catch (error) {
+      return { available: false, detail: messageOf(error) };
+    } finally {
+      await rm(controlDirectory, { recursive: true, force: true });
+    }
+  }
+
+  /** Makes a holder, waits until its init reports, and removes it. */
+  async #start(request: PrepareRequest, signal: AbortSignal): Promise<void> {
+    const reported = Promise.withResolvers<void>();
+    const server = createServer((socket) => {
+      socket.destroy();
+      reported.resolve();
+    }).listen({ path: join(request.controlDirectory, "control.sock"), readableAll: true, writableAll: true });
+    const abort = () => reported.reject(new Error("cannot reach init: the time limit has passed"));
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      const holder = await this.prepare(request, signal);
+      try {
+        await Promise.race([
+          reported.promise,
+          holder.gone.then(() => Promise.reject(new Error("cannot keep init running"))),
+        ]);
+      } finally {
+        await this.destroy(holder.record, AbortSignal.timeout(checkLimitMs));
+      }
+    } finally {
+      signal.removeEventListener("abort", abort);
+      server.close();
+    }
+  }
+
+  async prepare(request: PrepareRequest, signal: AbortSignal): Promise<Holder> {
+    const { key } = request;
+    this.#keys.add(key);
+    await using unwind = new AsyncDisposableStack();
+    unwind.defer(() => this.#remove(key, AbortSignal.timeout(checkLimitMs)));
+    const slot = await this.#machine.slots.take(request.network, signal);
+    unwind.defer(() => this.#machine.slots.release(slot.name));
+    const uids = this.#runtime.hasUserNamespace ? this.#machine.uids.take() : { base: 0, size: 0 };
+    unwind.defer(() => this.#machine.uids.release(uids.base));
+    await chown(request.controlDirectory, uids.base, uids.base);
+    const disk = makeWritable(this.#machine.launcher, this.#disk(key), this.#machine.defaultDiskBytes, signal);
+    const [started] = await Promise.all([this.#run(request, slot, uids, signal), disk]);
+    unwind.move();
+    return this.#holder(started.process, this.#record(request, started, slot, uids.base));
+  }
+
+  async #run(
+    request: PrepareRequest,
+    slot: Slot,
+    uids: { base: number; size: number },
+    signal: AbortSignal,
+  ): Promise<StartedHolder> {
+    const { key, controlDirectory } = request;
+    const bundle = join(this.#machine.places.bundles, key);
+    const spec = this.#runtime.spec(
+      {
+        hostname: key,
+        holderRoot: this.#machine.places.holderRoot,
+        controlDirectory,
+        networkNamespace: slot.namespace,
+      },
+      uids,
+    );
+    await mkdir(bundle, { mode: 0o700 });
+    const { nameServers, search } = this.#machine.gateway.resolver;
+    await writeFile(join(bundle, "config.json"), JSON.stringify(spec));
+    await writeFile(join(bundle, "resolv.conf"), resolvConf({ nameServers, search }), { mode: 0o644 });
+    await writeFile(join(bundle, "hosts"), hosts(key, slot.address), { mode: 0o644 });
+    return this.#runtime.start({ key, bundle, cgroups: this.#machine.cgroups.create(key) }, signal);
+  }
+
+  #record(request: PrepareRequest, started: StartedHolder, slot: Slot, uidBase: number): HolderRecord {
+    const { pid, startTime } = started.process;
+    return {
+      key: request.key,
+      isolation: this.isolation,
+      network: request.network,
+      details: {
+        pid,
+        startTime: String(startTime),
+        rootPid: started.rootPid,
+        uidBase,
+        slot: slot.name,
+        ...(slot.address === undefined ? {} : { address: slot.address }),
+      },
+    };
+  }
+
+  async claim(holder: Holder, claim: Claim, signal: AbortSignal): Promise<ClaimedRoot> {
+    const { record } = holder;
+    const disk = this.#disk(record.key);
+    if (claim.limits.diskBytes !== undefined && claim.limits.diskBytes !== this.#machine.defaultDiskBytes) {
+      await removeWritable(disk);
+      await makeWritable(this.#machine.launcher, disk, claim.limits.diskBytes, signal);
+    }
+    this.#limit(record.key, claim);
+    const attachment = this.#runtime.attachment({
+      pid: Number(record.details.pid),
+      rootPid: Number(record.details.rootPid),
+    });
+    const bundle = join(this.#machine.places.bundles, record.key);
+    const rootId = Number(record.details.uidBase);
+    const binds = bindsOf(claim, { bundle, empty: this.#machine.places.empty, hasSysfs: attachment.hasSysfs });
+    await this.#machine.launcher.claim({ ...attachment, rootId, layers: claim.layers, writable: disk, binds }, signal);
+    return { root: attachment.enter };
+  }
+
+  #limit(key: string, claim: Claim): void {
+    const { pids, memoryBytes } = claim.limits;
+    const { ownPids, ownMemoryBytes } = this.#runtime;
+    this.#machine.cgroups.limit(key, {
+      ...claim.limits,
+      pids: pids + ownPids,
+      memoryBytes: memoryBytes + ownMemoryBytes,
+    });
+    for (const { cgroupRule } of claim.devices) this.#machine.cgroups.allowDevice(key, cgroupRule);
+  }
+
+  async adopt(record: HolderRecord, signal: AbortSignal): Promise<Holder | undefined> {
+    signal.throwIfAborted();
+    this.#keys.add(record.key);
+    if (this.#runtime.hasUserNamespace) this.#machine.uids.adopt(Number(record.details.uidBase));
+    this.#machine.slots.adopt(String(record.details.slot));
+    const found = await this.#find(record);
+    return found && this.#holder(found, record);
+  }
+
+  /** The holder's process, unless its number belongs to another process by now. */
+  async #find(record: HolderRecord): Promise<WatchedProcess | undefined> {
+    const { pid, startTime } = record.details;
+    const found = await this.#machine.launcher.watch(Number(pid)).catch(() => undefined);
+    return found && String(found.startTime) === startTime ? found : undefined;
+  }
+
+  #holder(process: WatchedProcess, record: HolderRecord): Holder {
+    return { record, gone: process.gone.then(({ status }) => this.#end(record, status)) };
+  }
+
+  async #end(record: HolderRecord, status: number | undefined): Promise<HolderEnd> {
+    const at = new Date();
+    const { oomKills } = await this.#machine.cgroups.usage(record.key);
+    return { at, status, outOfMemory: oomKills > 0 };
+  }
+
+  async destroy(record: HolderRecord, signal: AbortSignal): Promise<void> {
+    this.#keys.add(record.key);
+    await this.#remove(record.key, signal);
+    await this.#machine.slots.release(String(record.details.slot));
+    if (this.#runtime.hasUserNamespace) this.#machine.uids.release(Number(record.details.uidBase));
+    this.#keys.delete(record.key);
+  }
+
+  /** Everything that is named after the key. The cgroup goes first: with it all processes, and with them the mounts. */
+  async #remove(key: string, signal: AbortSignal): Promise<void> {
+    await this.#machine.cgroups.destroy(key, signal);
+    await this.#runtime.remove(key, signal);
+    await removeWritable(this.#disk(key));
+    await rm(join(this.#machine.places.bundles, key), { recursive: true, force: true });
+    this.#keys.delete(key);
+  }
+
+  async usage(record: HolderRecord): Promise<Usage> {
+    return this.#machine.cgroups.usage(record.key);
+  }
+
+  #disk(key: string): string {
+    return join(this.#machine.places.disks, `${key}.ext4`);
+  }
+}
+
+function hosts(hostname: string, address: string | undefined): string {
+  return ["127.0.0.1 localhost", "::1 localhost ip6-localhost", `${address ?? "127.0.1.1"} ${hostname}`, ""].join("\n");
+}

@@ -1,0 +1,70 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AtollError } from "../../error.ts";
+import type { Launcher } from "../../launcher/client.ts";
+import type { Runtime, StartRequest } from "./runtime.ts";
+import { gvisorSpec, rootMount } from "./spec.ts";
+
+const stepLimitMs = 60_000;
+const MiB = 1024 ** 2;
+
+/** gVisor: https://gvisor.dev/docs/. Flags: systrap needs no virtualisation; control.sock is a unix socket of the host. */
+export function runsc(launcher: Launcher, binary: string, stateDirectory: string): Runtime {
+  const root = join(stateDirectory, "runsc");
+  const command = [
+    binary,
+    `--root=${root}`,
+    "--ignore-cgroups",
+    "--platform=systrap",
+    "--network=sandbox",
+    "--overlay2=none",
+    "--host-uds=all",
+  ];
+
+  async function start({ key, bundle, cgroups }: StartRequest, signal: AbortSignal) {
+    const pidFile = join(bundle, "pid");
+    const argv = [...command, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
+    const result = await launcher.run(argv, { cgroups, hideProcSysNet: true, signal, timeoutMs: stepLimitMs });
+    if (result.exitCode !== 0)
+      throw new AtollError(
+        "failed_to_start",
+        `cannot start a gVisor sandbox: ${lastLine(result.stderr || result.stdout)}`,
+      );
+    const sandbox = await launcher.watch(Number(await readFile(pidFile, "utf8")));
+    return { process: sandbox, rootPid: await goferPid(root, key) };
+  }
+
+  return {
+    isolation: "gvisor",
+    hasUserNamespace: false,
+    // Threads of the sentry and the gofer, and the stubs that carry the guest's threads.
+    ownPids: 256,
+    ownMemoryBytes: 64 * MiB,
+    spec: (holder) => gvisorSpec(holder),
+    start,
+    attachment: ({ rootPid }) => ({
+      mountNamespacePid: rootPid,
+      userNamespacePid: 0,
+      // The gofer sees the holder's root at /root, see runsc's cmd/gofer.go.
+      target: `/root${rootMount}`,
+      moves: [],
+      hasSysfs: false,
+      pivot: false,
+      enter: rootMount,
+    }),
+    remove: async (key, signal) => {
+      await launcher.run([...command, "delete", "--force", key], { signal, timeoutMs: stepLimitMs });
+    },
+  };
+}
+
+async function goferPid(root: string, key: string): Promise<number> {
+  const file = (await readdir(root)).find((name) => name.startsWith(`${key}_`) && name.endsWith(".state"));
+  const state: { goferPid?: unknown } = file ? JSON.parse(await readFile(join(root, file), "utf8")) : {};
+  if (typeof state.goferPid === "number" && state.goferPid > 0) return state.goferPid;
+  throw new AtollError("failed_to_start", "cannot find the file server of the gVisor sandbox");
+}
+
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1) ?? "";
+}

@@ -1,0 +1,50 @@
+import type { Isolation } from "@atoll/protocol";
+import type { WatchedProcess } from "../../launcher/client.ts";
+import type { HolderSpec, UidRange } from "./spec.ts";
+
+/** What differs between OCI runtimes. Nothing outside the files that implement this knows a runtime's flags. */
+export interface Runtime {
+  readonly isolation: Isolation;
+  /** Whether files are owned through a user namespace of the sandbox's own. */
+  readonly hasUserNamespace: boolean;
+  /** Threads of the runtime itself that count against the sandbox's own limit. */
+  readonly ownPids: number;
+  /** Memory of the runtime itself, likewise, in bytes. */
+  readonly ownMemoryBytes: number;
+
+  /** Content of config.json. */
+  spec(holder: HolderSpec, uids: UidRange): object;
+  /** Starts the holder of a bundle. */
+  start(request: StartRequest, signal: AbortSignal): Promise<StartedHolder>;
+  /** How to put a root under a holder that runs. */
+  attachment(started: { readonly pid: number; readonly rootPid: number }): Attachment;
+  /** Forgets a holder whose processes are gone. */
+  remove(key: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface StartRequest {
+  readonly key: string;
+  readonly bundle: string;
+  /** cgroup.procs files to enter. */
+  readonly cgroups: readonly string[];
+}
+
+export interface StartedHolder {
+  /** When it ends, so has the sandbox. */
+  readonly process: WatchedProcess;
+  /** Owns the mount namespace that the sandbox's files are looked up in. */
+  readonly rootPid: number;
+}
+
+export interface Attachment {
+  readonly mountNamespacePid: number;
+  /** 0 for none. */
+  readonly userNamespacePid: number;
+  /** Directory to attach the root to, as that mount namespace sees it. */
+  readonly target: string;
+  readonly moves: readonly string[];
+  readonly hasSysfs: boolean;
+  readonly pivot: boolean;
+  /** For init's SETUP frame: where init itself has to enter the root; empty when that is done from outside. */
+  readonly enter: string;
+}

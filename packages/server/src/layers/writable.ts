@@ -1,0 +1,49 @@
+/**
+ * A sandbox's writable layer: a sparse file with an ext4 file system of exactly the size that the sandbox may fill. Inside, `df` tells
+ * the truth and a full disk is ENOSPC; outside, one file is all there is to remove.
+ */
+import { open, rm, statfs } from "node:fs/promises";
+import { AtollError } from "../error.ts";
+import type { Launcher } from "../launcher/client.ts";
+
+/** mkfs needs room for its own tables. */
+export const smallestDiskBytes = 1024 ** 2;
+const blockBytes = 4096;
+/** Left free on the host's disk whatever sandboxes are promised. */
+const reserveBytes = 512 * 1024 ** 2;
+
+/** @param sizeBytes rounded up to whole 4 KiB blocks */
+export async function makeWritable(
+  launcher: Launcher,
+  path: string,
+  sizeBytes: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await requireSpace(path);
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.truncate(Math.ceil(Math.max(sizeBytes, smallestDiskBytes) / blockBytes) * blockBytes);
+  } finally {
+    await file.close();
+  }
+  // No journal: the layer ends with its sandbox, so there is no crash to recover from.
+  const features = ["-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard", "-m", "0"];
+  const made = await launcher.run(["mkfs.ext4", "-q", "-F", ...features, path], { signal, timeoutMs: 20_000 });
+  if (made.exitCode === 0) return;
+  await removeWritable(path);
+  throw new AtollError("internal", `cannot make a disk of ${sizeBytes} bytes: ${made.stderr.trim()}`);
+}
+
+export async function removeWritable(path: string): Promise<void> {
+  await rm(path, { force: true });
+}
+
+async function requireSpace(path: string): Promise<void> {
+  const { bavail, bsize } = await statfs(path.slice(0, path.lastIndexOf("/")));
+  if (bavail * bsize > reserveBytes) return;
+  throw new AtollError(
+    "capacity",
+    "cannot give the sandbox a disk: the machine's own disk is nearly full",
+    "Free space below the state directory, or set ATOLL_STATE_DIR to a larger disk.",
+  );
+}

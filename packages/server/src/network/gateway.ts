@@ -1,0 +1,125 @@
+/**
+ * The network namespace between the host and all sandboxes, in which the launcher lives. The host sees one link, one route and one
+ * small table; everything that exists for each sandbox is in here and vanishes with the launcher.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { AtollError } from "../error.ts";
+import type { Launcher } from "../launcher/client.ts";
+import { hostResolver, type Resolver } from "./resolver.ts";
+import { gatewayRules, hostRules } from "./rules.ts";
+import { candidateSubnets, overlaps, type Subnet, subnet } from "./subnet.ts";
+
+export const slotPrefix = "slot";
+const uplink = "uplink";
+const stepLimitMs = 10_000;
+
+export interface Gateway {
+  readonly subnet: Subnet;
+  readonly resolver: Resolver;
+  /** Largest packet the way out takes, in bytes. */
+  readonly mtu: number;
+  /** Takes the host's side away again. */
+  close(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Makes the gateway, or finds the one of an earlier server with the same launcher.
+ * @param instance eight characters that tell this server from others on the machine
+ * @param wanted the /16 to use; one that no route of the host touches when undefined
+ */
+export async function openGateway(
+  launcher: Launcher,
+  instance: string,
+  wanted: string | undefined,
+  signal: AbortSignal,
+): Promise<Gateway> {
+  const link = `atoll${instance}`;
+  const table = `atoll_${instance}`;
+  const host = program(launcher, true, signal);
+  const gateway = program(launcher, false, signal);
+  const existing = await addressOf(host, link);
+  const chosen = subnet(existing ?? (await freeSubnet(host, instance, wanted)));
+  const mtu = await uplinkMtu(host);
+  const resolver = await hostResolver();
+  if (existing === undefined) await connect(host, gateway, { link, launcherPid: launcher.pid, chosen, mtu });
+  await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+  await gateway([
+    "sh",
+    "-ec",
+    "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter",
+  ]);
+  await host(["nft", "-f", "-"], hostRules({ table, link, subnet: chosen.cidr }));
+  await gateway(["nft", "-f", "-"], gatewayRules({ slotPrefix, uplink, nameServers: resolver.nameServers }));
+  return {
+    subnet: chosen,
+    resolver,
+    mtu,
+    close: async (ending) => {
+      const act = program(launcher, true, ending);
+      await act(["nft", "delete", "table", "inet", table]);
+      await act(["ip", "link", "delete", link]);
+    },
+  };
+}
+
+type Program = (argv: readonly string[], stdin?: string) => Promise<string>;
+
+function program(launcher: Launcher, inHostNetwork: boolean, signal: AbortSignal): Program {
+  return async (argv, stdin = "") => {
+    const result = await launcher.run(argv, { inHostNetwork, stdin, signal, timeoutMs: stepLimitMs });
+    if (result.exitCode === 0) return result.stdout;
+    throw new AtollError("internal", `cannot set up the network: ${argv.join(" ")}: ${result.stderr.trim()}`);
+  };
+}
+
+async function connect(
+  host: Program,
+  gateway: Program,
+  { link, launcherPid, chosen, mtu }: { link: string; launcherPid: number; chosen: Subnet; mtu: number },
+): Promise<void> {
+  await host(
+    ["ip", "-batch", "-"],
+    `link add ${link} mtu ${mtu} type veth peer name ${uplink} mtu ${mtu} netns ${launcherPid}
+addr add ${chosen.hostAddress}/30 dev ${link}
+link set ${link} addrgenmode none up
+route add ${chosen.cidr} via ${chosen.gatewayUplink} dev ${link}
+`,
+  );
+  await gateway(
+    ["ip", "-batch", "-"],
+    `addr add ${chosen.gatewayUplink}/30 dev ${uplink}
+link set ${uplink} addrgenmode none up
+route add default via ${chosen.hostAddress} dev ${uplink}
+`,
+  );
+}
+
+interface Route {
+  readonly dst: string;
+  readonly dev?: string;
+}
+
+/** The /16 that an existing link of this server routes, if there is one. */
+async function addressOf(host: Program, link: string): Promise<string | undefined> {
+  const routes: Route[] = JSON.parse(await host(["ip", "-json", "-4", "route", "show"]));
+  return routes.find(({ dev, dst }) => dev === link && dst.endsWith("/16"))?.dst;
+}
+
+async function freeSubnet(host: Program, instance: string, wanted: string | undefined): Promise<string> {
+  if (wanted !== undefined) return wanted;
+  const routes: Route[] = JSON.parse((await host(["ip", "-json", "-4", "route", "show", "table", "all"])) || "[]");
+  const used = routes.map(({ dst }) => dst).filter((dst) => dst !== "default");
+  const free = candidateSubnets(Number.parseInt(instance, 16)).find((cidr) => !used.some((dst) => overlaps(dst, cidr)));
+  if (free) return free;
+  throw new AtollError(
+    "internal",
+    "cannot find a free network for sandboxes",
+    "Set ATOLL_SUBNET to a /16 that this machine does not use.",
+  );
+}
+
+async function uplinkMtu(host: Program): Promise<number> {
+  const routes: Route[] = JSON.parse(await host(["ip", "-json", "-4", "route", "show", "default"]));
+  const device = routes[0]?.dev;
+  return device === undefined ? 1500 : Number(await readFile(`/sys/class/net/${device}/mtu`, "utf8"));
+}

@@ -1,0 +1,187 @@
+/** A pool of network namespaces, each with an address and a route of its own, made ahead and thrown away after one use. */
+import { readdir } from "node:fs/promises";
+import { AtollError } from "../error.ts";
+import type { Launcher } from "../launcher/client.ts";
+import { type Gateway, slotPrefix } from "./gateway.ts";
+import { gatewayAddress, slotLimit } from "./subnet.ts";
+
+export interface Slot {
+  readonly name: string;
+  /** Path to give to a runtime. */
+  readonly namespace: string;
+  /** The sandbox's address; undefined without a network. */
+  readonly address?: string | undefined;
+}
+
+/** Where the launcher's own mount namespace shows network namespaces, see ip-netns(8). */
+const namespaces = "/run/netns";
+const loopbackPrefix = "lone";
+const stepLimitMs = 20_000;
+/** Namespaces removed by one command; the kernel tears down a batch in the time of one. */
+const batch = 64;
+
+export interface SlotsOptions {
+  /** Slots kept ready. */
+  readonly ready: number;
+  readonly onError: (error: unknown) => void;
+}
+
+export class NetworkSlots {
+  readonly #launcher: Launcher;
+  readonly #gateway: Gateway;
+  readonly #options: SlotsOptions;
+  readonly #used = new Set<string>();
+  readonly #stray = new Set<string>();
+  readonly #ready: Slot[] = [];
+  readonly #discarded = new Set<string>();
+  #making = 0;
+  #next = 0;
+  #sweeping: Promise<void> | undefined;
+
+  constructor(launcher: Launcher, gateway: Gateway, options: SlotsOptions) {
+    this.#launcher = launcher;
+    this.#gateway = gateway;
+    this.#options = options;
+  }
+
+  /** A slot for one sandbox. */
+  async take(network: "open" | "none", signal: AbortSignal): Promise<Slot> {
+    const pooled = network === "open" ? this.#ready.shift() : undefined;
+    try {
+      return pooled ?? (await this.#make(network, signal));
+    } finally {
+      this.refill();
+    }
+  }
+
+  /** Notes the namespaces of an earlier server, so that their names are not given out again. */
+  async findStrays(): Promise<void> {
+    for (const name of await this.#existing()) {
+      this.#used.add(name);
+      this.#stray.add(name);
+    }
+  }
+
+  /** The slot belongs to a sandbox that outlived an earlier server. */
+  adopt(name: string): void {
+    this.#used.add(name);
+    this.#stray.delete(name);
+  }
+
+  /** Names of namespaces of an earlier server that no sandbox has been found for. */
+  strays(): string[] {
+    return [...this.#stray];
+  }
+
+  /** Throws the slot away; resolves when it is gone. */
+  async release(name: string): Promise<void> {
+    this.#discarded.add(name);
+    while (this.#discarded.has(name)) await this.#swept();
+  }
+
+  get readyCount(): number {
+    return this.#ready.length;
+  }
+
+  /** Makes slots in the background until enough are ready. */
+  refill(): void {
+    const missing = this.#options.ready - this.#ready.length - this.#making;
+    for (let count = 0; count < missing; count += 1) {
+      this.#making += 1;
+      this.#make("open", AbortSignal.timeout(stepLimitMs))
+        .then((slot) => this.#ready.push(slot), this.#options.onError)
+        .finally(() => (this.#making -= 1));
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#ready.splice(0).map(({ name }) => this.release(name)));
+  }
+
+  async #make(network: "open" | "none", signal: AbortSignal): Promise<Slot> {
+    const { name, index } = this.#name(network === "open" ? slotPrefix : loopbackPrefix);
+    const address = network === "open" ? this.#gateway.subnet.slotAddress(index) : undefined;
+    try {
+      const script = slotScript(name, address, this.#gateway.mtu);
+      const made = await this.#launcher.run(["sh", "-e"], { stdin: script, signal, timeoutMs: stepLimitMs });
+      if (made.exitCode !== 0) throw new AtollError("internal", `cannot make a network slot: ${made.stderr.trim()}`);
+      return { name, namespace: `${namespaces}/${name}`, address };
+    } catch (error) {
+      await this.release(name);
+      throw error;
+    }
+  }
+
+  /** Indexes go round, so that an address rests as long as possible before it is used again. */
+  #name(prefix: string): { name: string; index: number } {
+    for (let tries = 0; tries < slotLimit; tries += 1) {
+      const index = this.#next;
+      this.#next = (this.#next + 1) % slotLimit;
+      const name = `${prefix}${index}`;
+      if (this.#used.has(name)) continue;
+      this.#used.add(name);
+      return { name, index };
+    }
+    throw new AtollError("capacity", "cannot make another network slot: every address is in use");
+  }
+
+  /** One sweep at a time; those who release meanwhile share the next one. */
+  #swept(): Promise<void> {
+    if (this.#sweeping === undefined)
+      this.#sweeping = this.#sweep().finally(() => {
+        this.#sweeping = undefined;
+      });
+    return this.#sweeping;
+  }
+
+  async #sweep(): Promise<void> {
+    const names = [...this.#discarded].slice(0, batch);
+    const existing = new Set(await this.#existing());
+    const doomed = names.filter((name) => existing.has(name));
+    const script = doomed.map((name) => `netns delete ${name}\n`).join("");
+    if (script !== "") {
+      const result = await this.#launcher.run(["ip", "-force", "-batch", "-"], {
+        stdin: script,
+        signal: AbortSignal.timeout(stepLimitMs),
+      });
+      if (result.exitCode !== 0)
+        this.#options.onError(new Error(`cannot remove network slots: ${result.stderr.trim()}`));
+    }
+    for (const name of names) {
+      this.#discarded.delete(name);
+      this.#used.delete(name);
+      this.#stray.delete(name);
+    }
+  }
+
+  async #existing(): Promise<string[]> {
+    return (await readdir(namespaces)).filter((name) => name.startsWith(slotPrefix) || name.startsWith(loopbackPrefix));
+  }
+}
+
+/**
+ * Ports below 1024 are open to everyone inside, and so is ping: the sandbox's root has no capability over a network namespace that belongs
+ * to the host. IPv6 stays at loopback.
+ */
+function slotScript(name: string, address: string | undefined, mtu: number): string {
+  const link = address === undefined ? "" : linkScript(name, address, mtu);
+  return `ip netns add ${name}
+${link}ip -n ${name} link set lo up
+nsenter --net=${namespaces}/${name} sh -ec 'echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; echo "0 2147483647" > /proc/sys/net/ipv4/ping_group_range'
+`;
+}
+
+function linkScript(name: string, address: string, mtu: number): string {
+  return `ip -batch - <<END
+link add ${name} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${name}
+addr add ${gatewayAddress}/32 dev ${name}
+link set ${name} addrgenmode none up
+route add ${address}/32 dev ${name}
+END
+ip -n ${name} -batch - <<END
+addr add ${address}/32 dev eth0
+link set eth0 addrgenmode none up
+route add default via ${gatewayAddress} dev eth0 onlink
+END
+`;
+}
