@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { promisify } from "node:util";
+import { checkout, useServer } from "./support/server.ts";
+
+useServer();
+
+/** What each program of examples/ prints: the whole of it, or a pattern it matches. */
+const expected: { readonly [program: string]: string | RegExp } = {
+  abort: "gave up reading\nrunning: true\n",
+  "always-terminate": "work\n\nfirst: terminated\ncaught: the work failed\nsecond: terminated\n",
+  "bash-pty-exec": /^total .*\n.* \.\n[\s\S]* etc\n[\s\S]* usr\n[\s\S]*\n\/usr\n\n$/,
+  "block-network": "interfaces: lo\ncannot connect: Network is unreachable\n\n",
+  build: /^Build successful\nBuild failed: [\s\S]*SyntaxError/,
+  configuration: "test 6 4\n\n0.5 cores, 256 MiB\n",
+  detach: "first handle: line 1\nfirst handle: line 2\nsecond handle: line 3\nsecond handle: line 4\n",
+  exec: "exit code: 0\nfrom the first\n\nexit code: 3\n",
+  "exec-timeout": "Command timed out with exit code 124\nstill here\n\n",
+  hello: "Hello, world!\n\n",
+  "idle-timeout": "in use for longer than that\n\nEnded: idle_timed_out\n",
+  poll: "Still running\nCompleted with 0\n",
+  "python-repl": /the answer is 42[\s\S]*\nexit code: 0\n$/,
+  readiness: "status: 200\n\n",
+  "run-tests": /test_sum .*ok\n[\s\S]*FAILED \(failures=1\)[\s\S]*\nExit code: 1\n$/,
+  stderr: "stdout: \nstderr: error\n\n",
+  stdin: "apple\nfig\npear\n\n",
+  streaming: "Output: 1\nOutput: 2\nOutput: 3\nOutput: 4\nOutput: 5\n",
+  "tags-and-list": "found by tag: 2\nthe worker: true\nby name: true retired\nby id: true\n",
+  terminal: /\nHello from \/dev\/pts\/0 40x120\r\n/,
+  terminate: "Terminated with exit code 137\nWithout an exception: terminated\n",
+  timeout: "Sandbox timed out with exit code 124\n",
+  wait: "Exit code: 4\n",
+  workdir: "/usr/lib\n\n/tmp\n\n",
+};
+
+const directory = join(checkout, "examples");
+
+test("every program of examples/ is run here", () => {
+  const programs = readdirSync(directory).filter((name) => name.endsWith(".ts"));
+  assert.deepEqual(
+    programs.sort(),
+    Object.keys(expected)
+      .map((name) => `${name}.ts`)
+      .sort(),
+  );
+});
+
+describe("examples", { concurrency: 2 }, () => {
+  for (const [program, output] of Object.entries(expected)) {
+    test(`${program} prints what it should`, async () => {
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(directory, `${program}.ts`)], {
+        timeout: 60_000,
+      });
+      assert.equal(stderr, "");
+      if (typeof output === "string") assert.equal(stdout, output);
+      else assert.match(stdout, output);
+    });
+  }
+});
