@@ -57,7 +57,7 @@ const facts: readonly { name: string; read(context: Context): Promise<string> }[
   { name: "cgroups", read: cgroups },
   { name: "user namespaces", read: userNamespaces },
   { name: "overlayfs", read: () => fileSystem("overlay") },
-  { name: "xfs", read: () => fileSystem("xfs") },
+  { name: "ext4", read: () => fileSystem("ext4") },
   { name: "/dev/kvm", read: async () => ((await exists("/dev/kvm")) ? "present (not needed)" : "absent (not needed)") },
   { name: "CDI specifications", read: cdiSpecifications },
 ];

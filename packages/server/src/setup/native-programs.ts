@@ -1,17 +1,24 @@
 /** The launcher and init, built from native/ by the machine's C compiler. */
 import { createHash } from "node:crypto";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { access, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { mustRun } from "./run-program.ts";
 
 const nativeDirectory = fileURLToPath(new URL("../../../../native", import.meta.url));
-const stampFile = join(nativeDirectory, "build/.sources");
+const buildDirectory = join(nativeDirectory, "build");
+const stampFile = join(buildDirectory, ".sources");
+const programs = ["init", "launcher"];
 
 /** Whether what is built was built from the sources as they are. */
 export async function areNativeProgramsBuilt(): Promise<boolean> {
-  const stamp = await readFile(stampFile, "utf8").catch(() => undefined);
-  return stamp !== undefined && stamp === (await hashOfSources());
+  try {
+    await Promise.all(programs.map((name) => access(join(buildDirectory, name))));
+    return (await readFile(stampFile, "utf8")) === (await hashOfSources());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 export async function buildNativePrograms(signal: AbortSignal): Promise<void> {

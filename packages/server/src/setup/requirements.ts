@@ -70,7 +70,12 @@ export const requirements: readonly Requirement[] = [
   program({ name: "crun", why: "isolation level container", packages: ["crun"] }),
   program({ name: "ip", why: "the network of sandboxes", packages: ["iproute2"], versionArgv: ["ip", "-V"] }),
   program({ name: "nft", why: "the firewall between sandboxes", packages: ["nftables"] }),
-  program({ name: "mkfs.xfs", why: "the disk of sandboxes", packages: ["xfsprogs"], versionArgv: ["mkfs.xfs", "-V"] }),
+  program({
+    name: "mkfs.ext4",
+    why: "the disk of sandboxes",
+    packages: ["e2fsprogs"],
+    versionArgv: ["mkfs.ext4", "-V"],
+  }),
   program({ name: "mmdebstrap", why: "making the base image", packages: ["mmdebstrap"] }),
   compiler,
   nativePrograms,

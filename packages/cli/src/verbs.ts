@@ -1,0 +1,169 @@
+/** Every verb, said once: dispatch, help, completion and docs/cli.md come from this table. Modules are loaded when needed. */
+import type { Verb } from "./verb.ts";
+
+export interface VerbEntry {
+  /** One word, or two for verbs on one kind of thing: `token create`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly group: "Sandboxes" | "Server" | "Access" | "Atoll";
+  load(): Promise<Verb>;
+}
+
+export const verbs: readonly VerbEntry[] = [
+  {
+    name: "run",
+    summary: "Run a command in a new sandbox, and exit as it exits",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/run.ts")).run,
+  },
+  {
+    name: "create",
+    summary: "Create a sandbox and print its id",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/create.ts")).create,
+  },
+  {
+    name: "exec",
+    summary: "Run a command in a sandbox, and exit as it exits",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/exec.ts")).exec,
+  },
+  {
+    name: "shell",
+    summary: "Open a terminal in a sandbox, or in a new one",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/shell.ts")).shell,
+  },
+  {
+    name: "ls",
+    summary: "List sandboxes",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/ls.ts")).ls,
+  },
+  {
+    name: "inspect",
+    summary: "Show all about a sandbox, with its timeline",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/inspect.ts")).inspect,
+  },
+  {
+    name: "logs",
+    summary: "Print the output of a sandbox",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/logs.ts")).logs,
+  },
+  {
+    name: "wait",
+    summary: "Wait until a sandbox has finished, and exit as it exited",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/wait.ts")).wait,
+  },
+  {
+    name: "poll",
+    summary: "Say whether a sandbox has finished, without waiting",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/poll.ts")).poll,
+  },
+  {
+    name: "terminate",
+    summary: "End sandboxes",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/terminate.ts")).terminate,
+  },
+  {
+    name: "tag",
+    summary: "Show, set or remove a sandbox's tags",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/tag.ts")).tag,
+  },
+  {
+    name: "serve",
+    summary: "Run the server",
+    group: "Server",
+    load: async () => (await import("./verbs/serve.ts")).serve,
+  },
+  {
+    name: "stop",
+    summary: "Terminate all sandboxes and stop this machine's server",
+    group: "Server",
+    load: async () => (await import("./verbs/stop.ts")).stop,
+  },
+  {
+    name: "status",
+    summary: "Show the server's address, version, counts and isolation levels",
+    group: "Server",
+    load: async () => (await import("./verbs/status.ts")).status,
+  },
+  {
+    name: "gc",
+    summary: "Find and remove what belongs to no sandbox",
+    group: "Server",
+    load: async () => (await import("./verbs/gc.ts")).gc,
+  },
+  {
+    name: "setup",
+    summary: "Install what is missing on this machine and make the base image",
+    group: "Server",
+    load: async () => (await import("./verbs/setup.ts")).setup,
+  },
+  {
+    name: "doctor",
+    summary: "Say what this machine has, and what to do about what it lacks",
+    group: "Server",
+    load: async () => (await import("./verbs/doctor.ts")).doctor,
+  },
+  {
+    name: "token create",
+    summary: "Create an API token and print it",
+    group: "Access",
+    load: async () => (await import("./verbs/token.ts")).tokenCreate,
+  },
+  {
+    name: "token ls",
+    summary: "List API tokens",
+    group: "Access",
+    load: async () => (await import("./verbs/token.ts")).tokenLs,
+  },
+  {
+    name: "token rm",
+    summary: "Revoke API tokens",
+    group: "Access",
+    load: async () => (await import("./verbs/token.ts")).tokenRm,
+  },
+  {
+    name: "secret create",
+    summary: "Create or replace a secret",
+    group: "Access",
+    load: async () => (await import("./verbs/secret.ts")).secretCreate,
+  },
+  {
+    name: "secret ls",
+    summary: "List secrets: names and keys, never values",
+    group: "Access",
+    load: async () => (await import("./verbs/secret.ts")).secretLs,
+  },
+  {
+    name: "secret rm",
+    summary: "Delete secrets",
+    group: "Access",
+    load: async () => (await import("./verbs/secret.ts")).secretRm,
+  },
+  {
+    name: "version",
+    summary: "Print the version",
+    group: "Atoll",
+    load: async () => (await import("./verbs/version.ts")).versionVerb,
+  },
+  {
+    name: "completion",
+    summary: "Print a completion script for bash, zsh or fish",
+    group: "Atoll",
+    load: async () => (await import("./verbs/completion.ts")).completion,
+  },
+  {
+    name: "help",
+    summary: "Explain atoll or one of its verbs",
+    group: "Atoll",
+    load: async () => (await import("./verbs/help.ts")).help,
+  },
+];

@@ -1,0 +1,70 @@
+import { Sandbox, type SandboxInfo } from "@atoll/sdk";
+import { connect } from "../connect.ts";
+import { findSandboxId } from "../find-sandbox.ts";
+import { json } from "../options.ts";
+import { paint, plain, printJson, printLine, printPairs } from "../print.ts";
+import { formatBytes, formatDuration } from "../quantity.ts";
+import { describeResult, endedBecause } from "../result.ts";
+import { timelineLines } from "../timeline.ts";
+import { defineVerb } from "../verb.ts";
+
+export const inspect = defineVerb({
+  usage: "SANDBOX",
+  description:
+    "Shows what a sandbox is, how it ended, and when what happened: why it was slow, or why it failed, is in the timeline.",
+  options: { json },
+  arguments: [1, 1],
+  async run({ values, positionals: [given = ""], signal }) {
+    const client = await connect(signal);
+    const id = await findSandboxId(client, given, signal);
+    const { lastInfo: info } = await Sandbox.fromId(id, { client, signal });
+    if (values.json) {
+      await printJson(info);
+      return 0;
+    }
+    await printPairs(describe(info));
+    await printLine(`\n${paint("bold", "Timeline")}`);
+    for (const line of timelineLines(info.timeline)) await printLine(line);
+    return 0;
+  },
+});
+
+function describe(info: SandboxInfo): [string, string | undefined][] {
+  return [
+    ["Id", info.id],
+    ["Name", info.name],
+    ["App", info.app],
+    ["State", info.state],
+    ["Result", info.result && describeResult(info.result)],
+    ["Because", info.result && endedBecause(info.result)],
+    ["Isolation", info.isolation],
+    ["Image", info.image],
+    ["Command", plain(info.command.map(quoted).join(" ")) || undefined],
+    ["Workdir", info.workdir],
+    ["User", info.user],
+    ["Terminal", info.pty && `${info.pty.cols}x${info.pty.rows}`],
+    [
+      "Tags",
+      Object.entries(info.tags)
+        .map(([key, value]) => `${key}=${plain(value)}`)
+        .join(" ") || undefined,
+    ],
+    ["CPU", `${info.cpu} cores`],
+    ["Memory", formatBytes(info.memoryBytes)],
+    ["Disk", info.diskBytes === undefined ? undefined : formatBytes(info.diskBytes)],
+    ["Processes", `at most ${info.pidsLimit}`],
+    ["Open files", `at most ${info.openFilesLimit} a process`],
+    ["GPUs", info.gpus?.join(" ")],
+    ["Network", info.blockNetwork ? "loopback only" : "open"],
+    ["Time limit", formatDuration(info.timeoutMs)],
+    ["Idle limit", info.idleTimeoutMs === undefined ? undefined : formatDuration(info.idleTimeoutMs)],
+    ["Created", info.createdAt],
+    ["Deadline", info.state === "finished" ? undefined : info.deadlineAt],
+    ["Finished", info.finishedAt],
+  ];
+}
+
+/** As a shell would need it written. */
+function quoted(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client, Sandbox } from "@atoll/sdk";
+import { CliError } from "../errors.ts";
+import { withNotice } from "../notice.ts";
+import { json } from "../options.ts";
+import { printJson, printLine } from "../print.ts";
+import { isAlive, runningServer, serverLog } from "../state.ts";
+import { defineVerb } from "../verb.ts";
+
+const limitMs = 30_000;
+const pollMs = 20;
+
+export const stop = defineVerb({
+  usage: "",
+  description: "Terminates all sandboxes of this machine's server and stops it. Does nothing when none runs.",
+  options: { json },
+  arguments: [0, 0],
+  async run({ values, signal }) {
+    const server = runningServer();
+    const terminated = server ? await withNotice("stopping the server", stopServer(server.pid, signal)) : [];
+    if (values.json) await printJson({ pid: server?.pid ?? null, terminated });
+    else await printLine(server ? `stopped the server; sandboxes terminated: ${terminated.length}` : "no server runs");
+    return 0;
+  },
+});
+
+async function stopServer(pid: number, signal: AbortSignal): Promise<string[]> {
+  const terminated = await terminateAll(signal);
+  process.kill(pid, "SIGTERM");
+  for (const deadline = performance.now() + limitMs; performance.now() < deadline; ) {
+    if (!isAlive(pid)) return terminated;
+    await sleep(pollMs, undefined, { signal });
+  }
+  throw new CliError("not_stopped", `cannot stop the server: process ${pid} goes on`, `Its log is ${serverLog()}.`);
+}
+
+async function terminateAll(signal: AbortSignal): Promise<string[]> {
+  // This machine's server, wherever ATOLL_URL points to.
+  delete process.env.ATOLL_URL;
+  const client = new Client();
+  const running: Sandbox[] = [];
+  for await (const sandbox of Sandbox.list({ client, signal })) running.push(sandbox);
+  await Promise.all(running.map((sandbox) => sandbox.terminate({ signal })));
+  return running.map(({ id }) => id);
+}
