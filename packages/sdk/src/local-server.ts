@@ -79,7 +79,9 @@ function startCommand(): string {
 function startServer(): Promise<void> {
   const command = startCommand();
   return new Promise((resolve, reject) => {
-    const child = spawn(command, ["serve", "--detach"], { stdio: ["ignore", "pipe", "pipe"], timeout: startLimitMs });
+    // Not spawn's own timeout: Node 20 keeps that running after a program that was not found.
+    const signal = AbortSignal.timeout(startLimitMs);
+    const child = spawn(command, ["serve", "--detach"], { stdio: ["ignore", "pipe", "pipe"], signal });
     let said = "";
     const keep = (text: string) => {
       said = (said + text).slice(-keptCharacters);
