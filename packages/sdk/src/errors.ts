@@ -103,6 +103,7 @@ const classes: { readonly [code in ErrorCode]: ErrorClass } = {
   invalid_argument: InvalidError,
   unauthenticated: AuthenticationError,
   not_found: NotFoundError,
+  method_not_allowed: InvalidError,
   conflict: ConflictError,
   idempotency_mismatch: ConflictError,
   sandbox_finished: ConflictError,

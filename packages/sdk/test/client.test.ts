@@ -22,6 +22,7 @@ const expectedClasses: { [code in keyof typeof errorKinds]: unknown } = {
   invalid_argument: sdk.InvalidError,
   unauthenticated: sdk.AuthenticationError,
   not_found: sdk.NotFoundError,
+  method_not_allowed: sdk.InvalidError,
   conflict: sdk.ConflictError,
   idempotency_mismatch: sdk.ConflictError,
   sandbox_finished: sdk.ConflictError,

@@ -4,6 +4,7 @@ export type ErrorCode =
   | "invalid_argument"
   | "unauthenticated"
   | "not_found"
+  | "method_not_allowed"
   | "conflict"
   | "idempotency_mismatch"
   | "sandbox_finished"
