@@ -33,7 +33,8 @@ const sizeUnits: { readonly [unit: string]: number } = {
 /** Bytes of `512MiB`, `2GB`, `1.5g`; a number alone is bytes. K, M and G alone are powers of 1024, as docker has them. */
 export function size(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text);
-  const factor = sizeUnits[match?.[2]?.toLowerCase() ?? "?"];
+  const unit = match?.[2]?.toLowerCase() ?? "?";
+  const factor = Object.hasOwn(sizeUnits, unit) ? sizeUnits[unit] : undefined;
   if (match && factor !== undefined) return Math.round(Number(match[1]) * factor);
   throw new UsageError(
     `cannot read ${JSON.stringify(text)} as a size`,

@@ -20,7 +20,7 @@ export async function findBaseImage(stateDirectory: string, recipe: Recipe): Pro
 
 /**
  * Makes the image if it is not there. The caller holds the set-up lock, so anything partial was interrupted.
- * With ATOLL_BASE_IMAGE_CACHE set to a layers directory of another state directory, a finished image there is copied.
+ * With ATOLL_BASE_IMAGE_CACHE set to a layers directory of another state directory, a finished image there is used.
  */
 export async function ensureBaseImage(stateDirectory: string, recipe: Recipe, step: Step, signal: AbortSignal) {
   const directory = layersDirectory(stateDirectory);
@@ -40,7 +40,11 @@ async function copyFromCache(recipe: Recipe, target: string, signal: AbortSignal
   if (!cache) return false;
   const entries = await readdir(cache).catch((): string[] => []);
   if (!entries.includes(recipe.name)) return false;
-  const copy = await runProgram(["cp", "-a", "--reflink=auto", "--", join(cache, recipe.name), target], { signal });
-  if (copy.exitCode !== 0) await removeTree(target);
-  return copy.exitCode === 0;
+  // A layer is never written to, so files may be shared; across file systems they are copied.
+  for (const how of ["--link", "--reflink=auto"]) {
+    const copy = await runProgram(["cp", "-a", how, "--", join(cache, recipe.name), target], { signal });
+    if (copy.exitCode === 0) return true;
+    await removeTree(target);
+  }
+  return false;
 }
