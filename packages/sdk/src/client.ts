@@ -2,6 +2,7 @@
 import { abortError, checkAborted, sleep, untilAborted } from "./abort.ts";
 import { type Endpoint, type EndpointSource, endpointFromEnvironment, environment, fixedEndpoint } from "./endpoint.ts";
 import { AtollError, ConnectionError, errorFromAnswer } from "./errors.ts";
+import { type Answer, type Fetch, runtimeFetch } from "./fetch.ts";
 import { type OperationName, type Operations, operations } from "./generated/api.ts";
 import { type AnyInput, type Headers, requestBody, requestHeaders, requestPath } from "./request.ts";
 
@@ -10,7 +11,7 @@ export interface ClientOptions {
   readonly baseUrl?: string | undefined;
   /** A token of `atoll token create`; used with `baseUrl`. When absent: `ATOLL_TOKEN`. */
   readonly token?: string | undefined;
-  /** A replacement for the global `fetch`. */
+  /** Used for all requests; when absent, the fastest way the runtime has. */
   readonly fetch?: typeof fetch | undefined;
   /** How long to try again after a lost connection, in milliseconds; 15000 when absent, 0 for never. */
   readonly retryForMs?: number | undefined;
@@ -45,7 +46,8 @@ const steadyMs = 5_000;
 
 export class Client {
   readonly #source: EndpointSource;
-  readonly #fetch: typeof fetch;
+  /** Undefined until the first request when it is the runtime's. */
+  #fetch: Fetch | undefined;
   readonly #retryForMs: number;
   #endpoint: Promise<Endpoint> | undefined;
   #hasAnswered = false;
@@ -54,7 +56,8 @@ export class Client {
     this.#source = options.baseUrl
       ? fixedEndpoint(options.baseUrl, options.token ?? environment().ATOLL_TOKEN)
       : endpointFromEnvironment();
-    this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
+    const { fetch } = options;
+    this.#fetch = fetch && ((url, request) => fetch(url, request));
     this.#retryForMs = options.retryForMs ?? 15_000;
   }
 
@@ -67,7 +70,7 @@ export class Client {
   }
 
   /** Calls an operation and returns its answer with the body unread. */
-  open<Name extends OperationName>(name: Name, input: RequestInput<Name>): Promise<Response> {
+  open<Name extends OperationName>(name: Name, input: RequestInput<Name>): Promise<Answer> {
     return this.#repeat(name, input as AnyInput, async (response) => response);
   }
 
@@ -95,7 +98,7 @@ export class Client {
   async #repeat<Value>(
     name: OperationName,
     input: AnyInput,
-    read: (response: Response) => Promise<Value>,
+    read: (response: Answer) => Promise<Value>,
   ): Promise<Value> {
     const headers = requestHeaders(name, input);
     let failingSince: number | undefined;
@@ -124,7 +127,7 @@ export class Client {
     name: OperationName,
     input: AnyInput,
     headers: Headers,
-    read: (response: Response) => Promise<Value>,
+    read: (response: Answer) => Promise<Value>,
   ): Promise<Value> {
     checkAborted(input.signal);
     const endpoint = await this.endpoint(input.signal);
@@ -138,9 +141,10 @@ export class Client {
     }
   }
 
-  async #fetchOnce(endpoint: Endpoint, name: OperationName, input: AnyInput, headers: Headers): Promise<Response> {
+  async #fetchOnce(endpoint: Endpoint, name: OperationName, input: AnyInput, headers: Headers): Promise<Answer> {
     const authorization = endpoint.token ? { authorization: `Bearer ${endpoint.token}` } : undefined;
     try {
+      this.#fetch ??= await runtimeFetch();
       return await this.#fetch(endpoint.baseUrl + requestPath(name, input), {
         method: operations[name].method,
         headers: { ...headers, ...authorization },
@@ -153,7 +157,7 @@ export class Client {
   }
 }
 
-async function readJson(response: Response): Promise<unknown> {
+async function readJson(response: Answer): Promise<unknown> {
   const text = await response.text();
   if (text === "") return undefined;
   if (!response.headers.get("content-type")?.includes("json")) return text;
@@ -164,7 +168,7 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-async function answeredError(response: Response): Promise<AtollError> {
+async function answeredError(response: Answer): Promise<AtollError> {
   const body = await response.text();
   return errorFromAnswer(response.status, body, response.headers.get("x-request-id") ?? undefined);
 }

@@ -20,6 +20,7 @@ export {
   TimeoutError,
   UnsupportedError,
 } from "./errors.ts";
+export type { Answer } from "./fetch.ts";
 export type {
   GcReport,
   Isolation,

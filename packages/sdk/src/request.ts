@@ -37,7 +37,7 @@ function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export function requestBody(body: unknown): BodyInit | null {
+export function requestBody(body: unknown): string | Uint8Array<ArrayBuffer> | null {
   if (body === undefined) return null;
   return body instanceof Uint8Array ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body);
 }

@@ -12,6 +12,9 @@ import {
   sandboxId,
 } from "./fake-server.ts";
 
+/** In Node the SDK does not use `fetch`, elsewhere it does. */
+const transports: readonly ClientOptions[] = [{}, { fetch }];
+
 async function reader(t: TestContext, readOutput: Answer, options: ClientOptions = {}) {
   const server = await fakeServer(t, { readOutput });
   const client = server.clientWith(options);
@@ -37,14 +40,17 @@ test("a carriage return before the newline belongs to the line end, and one else
   assert.deepEqual(await Array.fromAsync(stdout), ["a", "b\rc", "", "d"]);
 });
 
-test("a broken connection is continued at its byte, also within a character, with nothing lost or doubled", async (t) => {
-  const log = poem.repeat(40);
-  const broken = brokenOutput(log, [3, 1, 17, 2, 1, 1, 40]);
-  const { stdout, offsets } = await reader(t, inTurn(broken, broken, broken, output(log)));
-  assert.equal(await stdout.read(), log);
-  assert.equal(offsets().length, 4);
-  assert.ok(offsets().every((offset, index) => index === 0 || offset > (offsets()[index - 1] ?? 0)));
-});
+for (const transport of transports) {
+  const name = transport.fetch ? "fetch" : "the runtime's own client";
+  test(`a broken connection is continued at its byte, also within a character, with nothing lost or doubled, by ${name}`, async (t) => {
+    const log = poem.repeat(40);
+    const broken = brokenOutput(log, [3, 1, 17, 2, 1, 1, 40]);
+    const { stdout, offsets } = await reader(t, inTurn(broken, broken, broken, output(log)), transport);
+    assert.equal(await stdout.read(), log);
+    assert.equal(offsets().length, 4);
+    assert.ok(offsets().every((offset, index) => index === 0 || offset > (offsets()[index - 1] ?? 0)));
+  });
+}
 
 test("lines arrive whole across broken connections", async (t) => {
   const broken = brokenOutput(poem, [2, 2, 11, 1]);
