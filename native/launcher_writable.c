@@ -1,0 +1,91 @@
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOOP_TRIES = 256 };
+
+/* AUTOCLEAR: the device lets go of the file when its last user does, which is the mount. Direct I/O (which the kernel leaves
+ * out where the backing file system has none) keeps the pages of a sandbox from being cached twice. */
+static int loop_configure(int device, int file) {
+  struct loop_config config = {.fd = (uint32_t)file, .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO};
+  return ioctl(device, LOOP_CONFIGURE, &config);
+}
+
+/* LOOP_CTL_GET_FREE reserves nothing: whoever configures the device first has it, and the others ask again. */
+static int loop_attach_once(int control, int file, char *path, size_t room) {
+  int number = ioctl(control, LOOP_CTL_GET_FREE);
+  if (number < 0)
+    return -1;
+  snprintf(path, room, "/dev/loop%d", number);
+  int device = open(path, O_RDWR | O_CLOEXEC);
+  if (device < 0 || loop_configure(device, file) == 0)
+    return device;
+  int error = errno;
+  close(device);
+  errno = error;
+  return -1;
+}
+
+static int loop_attach(const char *file_path, char *device_path, size_t room) {
+  int device = -1;
+  int file = open(file_path, O_RDWR | O_CLOEXEC);
+  if (file < 0)
+    return -1;
+  int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+  for (int i = 0; control >= 0 && i < LOOP_TRIES; i++) {
+    device = loop_attach_once(control, file, device_path, room);
+    if (device >= 0 || errno != EBUSY)
+      break;
+  }
+  int error = errno;
+  close(file);
+  if (control >= 0)
+    close(control);
+  errno = error;
+  return device;
+}
+
+/*
+ * nobarrier, because nothing on it is read again after a crash of the machine: the layer never survives its sandbox.
+ * noinit_itable, because no kernel thread should go on filling the image in the background.
+ */
+static int mount_ext4(const char *device) {
+  int context = fsopen("ext4", FSOPEN_CLOEXEC), mount = -1;
+  if (context < 0)
+    return -1;
+  if (fsconfig(context, FSCONFIG_SET_STRING, "source", device, 0) == 0 &&
+      fsconfig(context, FSCONFIG_SET_FLAG, "nobarrier", NULL, 0) == 0 &&
+      fsconfig(context, FSCONFIG_SET_FLAG, "noinit_itable", NULL, 0) == 0 &&
+      fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+    mount = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME);
+  int error = errno;
+  close(context);
+  errno = error;
+  return mount;
+}
+
+static bool make_directory(int mount, const char *name, mode_t mode) {
+  return (mkdirat(mount, name, mode) == 0 && fchmodat(mount, name, mode, 0) == 0) || errno == EEXIST;
+}
+
+struct failure writable_mount(const char *path, int *mount) {
+  char device_path[32];
+  int device = loop_attach(path, device_path, sizeof device_path);
+  if (device < 0)
+    return failure_of(errno, "attach %s", path);
+  *mount = mount_ext4(device_path);
+  int error = errno;
+  close(device); /* from here on the mount is its only user */
+  if (*mount < 0)
+    return failure_of(error, "mount %s", path);
+  if (!make_directory(*mount, "upper", 0755) || !make_directory(*mount, "work", 0700))
+    return failure_of(errno, "make upper and work in %s", path);
+  return SUCCESS;
+}
