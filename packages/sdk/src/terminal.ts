@@ -28,11 +28,14 @@ interface Connection {
 /** Beyond this much unread output the connection is let go; it is taken up at the same byte once there is room. */
 const maxUnreadBytes = 4 * 2 ** 20;
 const maxUnsentBytes = 2 ** 20;
-const openAttempts = 6;
+/** Connections in a row that fail, or end at once without a byte, before it is given up. */
+const attempts = 6;
+const steadyMs = 5_000;
 const firstPauseMs = 50;
 
 /**
  * Attaches to the terminal of a process.
+ * @throws {InvalidError} when it was started without one
  * @throws {UnsupportedError} where the runtime has no WebSocket (Node 20)
  */
 export async function openTerminal(client: Client, params: Params, options: TerminalOptions): Promise<Terminal> {
@@ -124,11 +127,16 @@ export class Terminal {
 
   async #run(first: Connection): Promise<void> {
     try {
+      let fruitless = 0;
       for (let connection = first; ; connection = await this.#connect()) {
+        const { startedAt, startOffset } = { startedAt: Date.now(), startOffset: this.#offset };
         const result = await connection.closed;
         this.#socket = undefined;
         if (result) return this.#finish(undefined, result);
         if (this.#isFinished) return;
+        fruitless = this.#offset > startOffset || Date.now() - startedAt > steadyMs ? 0 : fruitless + 1;
+        if (fruitless === attempts) throw cannotAttach(this.#params);
+        if (fruitless > 0) await sleep(firstPauseMs * 2 ** fruitless, this.#signal);
         await this.#room();
       }
     } catch (error) {
@@ -152,10 +160,11 @@ export class Terminal {
   async #connect(): Promise<Connection> {
     for (let attempt = 1; ; attempt++) {
       // A refused WebSocket does not say why; this request does, and waits for a server that restarts.
-      await this.#client.request("getProcess", { params: this.#params, signal: this.#signal });
+      const { pty } = await this.#client.request("getProcess", { params: this.#params, signal: this.#signal });
+      if (!pty) throw noTerminal(this.#params);
       const connection = await this.#open();
       if (await connection.opened) return this.#use(connection);
-      if (attempt === openAttempts) throw cannotAttach(this.#params);
+      if (attempt === attempts) throw cannotAttach(this.#params);
       await sleep(firstPauseMs * 2 ** attempt, this.#signal);
     }
   }
@@ -240,10 +249,17 @@ function webSocket(): typeof WebSocket {
   });
 }
 
+function noTerminal({ sandboxId, processId }: Params): InvalidError {
+  return new InvalidError(`cannot attach to process ${processId} of sandbox ${sandboxId}: it has no terminal`, {
+    code: "invalid_argument",
+    hint: "Start it with pty, or use its stdin and stdout.",
+  });
+}
+
 function cannotAttach({ sandboxId, processId }: Params): ConnectionError {
   return new ConnectionError(`cannot attach to the terminal of process ${processId} of sandbox ${sandboxId}`, {
     code: "connection_failed",
-    hint: "It needs to be started with pty; a proxy before the server must pass WebSockets on.",
+    hint: "A proxy before the server must pass WebSockets on; stdin and stdout work without them.",
   });
 }
 

@@ -8,7 +8,9 @@ type Attached = (socket: WebSocket, offset: number) => void;
 
 /** A terminal whose far end the test plays, one function for each connection. */
 async function terminalServer(t: TestContext, ...connections: readonly Attached[]) {
-  const server = await fakeServer(t, { getProcess: ({ response }) => json(response, 200, processInfo()) });
+  const server = await fakeServer(t, {
+    getProcess: ({ response }) => json(response, 200, processInfo({ pty: { rows: 24, cols: 80 } })),
+  });
   const offered: string[] = [];
   const sockets = new WebSocketServer({ server: server.http, handleProtocols: () => "atoll" });
   t.after(() => sockets.close());
@@ -111,4 +113,17 @@ test("a terminal is left when its signal is aborted", async (t) => {
 test("attaching to a process that does not exist is a NotFoundError", async (t) => {
   const server = await fakeServer(t, { getProcess: failWith("not_found", 404) });
   await assert.rejects(new sdk.Process(server.client, sandboxId, processId).terminal(), sdk.NotFoundError);
+});
+
+test("attaching to a process without a terminal is an InvalidError", async (t) => {
+  const server = await fakeServer(t, { getProcess: ({ response }) => json(response, 200, processInfo()) });
+  await assert.rejects(new sdk.Process(server.client, sandboxId, processId).terminal(), sdk.InvalidError);
+});
+
+test("a server that hangs up at once again and again is given up", async (t) => {
+  const hangUp: Attached = (socket) => socket.close(1011);
+  const { process, connections } = await terminalServer(t, ...Array.from({ length: 50 }, () => hangUp));
+  const terminal = await process.terminal();
+  await assert.rejects(terminal.result, sdk.ConnectionError);
+  assert.ok(connections() < 10);
 });
