@@ -12,6 +12,7 @@ export const errorKinds = {
   invalid_argument: { status: 400, hint: "Correct the named field and send the request again." },
   unauthenticated: { status: 401, hint: "Set ATOLL_TOKEN to a token from `atoll token create`." },
   not_found: { status: 404, hint: "List what exists with `atoll ls`, and check ATOLL_URL." },
+  method_not_allowed: { status: 405, hint: "See /openapi.json for the methods of each path." },
   conflict: { status: 409, hint: "Choose another name, or look the existing one up by name." },
   idempotency_mismatch: { status: 409, hint: "Use a new Idempotency-Key for a request that differs." },
   sandbox_finished: { status: 409, hint: "Create a new sandbox; `atoll inspect` shows how this one ended." },

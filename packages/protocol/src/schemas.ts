@@ -14,11 +14,13 @@ const Environment = Type.Record(
   Type.String({ maxLength: 131_072 }),
   {
     description: "Environment variables.",
+    additionalProperties: false,
   },
 );
 const Tags = Type.Record(Type.String({ pattern: "^[A-Za-z0-9._/-]{1,63}$" }), Type.String({ maxLength: 255 }), {
   description: "Labels to find sandboxes by.",
   maxProperties: 50,
+  additionalProperties: false,
 });
 const Argv = Type.Array(Type.String({ maxLength: 131_072 }), {
   maxItems: 4096,

@@ -1,0 +1,87 @@
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+
+/** How the daemon runs, read once from the environment. */
+export interface Config {
+  /** Holds everything the daemon keeps. */
+  readonly stateDirectory: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Most sandboxes that are not finished. */
+  readonly maxSandboxes: number;
+  /** Most creations at work at once; others are queued. */
+  readonly maxCreating: number;
+  /** Most bytes kept of one output stream; then the process is held back. */
+  readonly outputLimitBytes: number;
+  /** Most bytes of output kept of one sandbox. */
+  readonly sandboxOutputLimitBytes: number;
+  /** Finished sandboxes beyond this number, or older than this, are forgotten together with their output. */
+  readonly keepFinished: number;
+  readonly keepFinishedMs: number;
+  /** Key for secrets at rest, 32 bytes in base64; a key file in the state directory when absent. */
+  readonly secretKey?: string | undefined;
+  /** The /16 that sandboxes get their addresses from; a free one when absent. */
+  readonly subnet?: string | undefined;
+  /** Most bytes that a sandbox may write to its disk, when it asks for no limit of its own. */
+  readonly defaultDiskBytes: number;
+  /** Network slots kept ready for sandboxes to come. */
+  readonly readySlots: number;
+  readonly cdiDirectories: readonly string[];
+  readonly logLevel: string;
+}
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
+/** sun_path holds 108 bytes, and `/run/<24 characters>/control.sock` follows the state directory. */
+const longestStateDirectory = 108 - 46;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @throws Error that names the variable and what it may be */
+export function configFrom(env: Environment): Config {
+  return {
+    stateDirectory: stateDirectory(env),
+    listen: listenAddress(env.ATOLL_LISTEN || "127.0.0.1:0"),
+    maxSandboxes: count(env, "ATOLL_MAX_SANDBOXES", 1000, 1, 100_000),
+    maxCreating: count(env, "ATOLL_MAX_CREATING", Math.max(4, 2 * availableParallelism()), 1, 1000),
+    outputLimitBytes: count(env, "ATOLL_OUTPUT_LIMIT", 2 * 1024 ** 3, 1024, Number.MAX_SAFE_INTEGER),
+    sandboxOutputLimitBytes: count(env, "ATOLL_SANDBOX_OUTPUT_LIMIT", 8 * 1024 ** 3, 1024, Number.MAX_SAFE_INTEGER),
+    keepFinished: count(env, "ATOLL_KEEP_FINISHED", 1000, 0, 1_000_000),
+    keepFinishedMs: count(env, "ATOLL_KEEP_FINISHED_MS", 24 * 3_600_000, 0, Number.MAX_SAFE_INTEGER),
+    secretKey: env.ATOLL_SECRET_KEY || undefined,
+    subnet: env.ATOLL_SUBNET || undefined,
+    defaultDiskBytes: count(env, "ATOLL_DEFAULT_DISK", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
+    readySlots: count(env, "ATOLL_READY_SLOTS", 8, 0, 1000),
+    cdiDirectories: (env.ATOLL_CDI_DIRS ?? "/etc/cdi:/var/run/cdi").split(":").filter((path) => path !== ""),
+    logLevel: oneOf(env, "ATOLL_LOG_LEVEL", "info", logLevels),
+  };
+}
+
+function stateDirectory(env: Environment): string {
+  const path = resolve(env.ATOLL_STATE_DIR || "/var/lib/atoll");
+  if (Buffer.byteLength(path) <= longestStateDirectory) return path;
+  throw new Error(
+    `cannot use ATOLL_STATE_DIR=${path}: unix sockets below it need a path of at most ${longestStateDirectory} bytes; choose a shorter one`,
+  );
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+function listenAddress(text: string): Config["listen"] {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host !== undefined && port <= 65_535) return { host, port };
+  throw new Error(`cannot listen on ATOLL_LISTEN=${text}: write it as 127.0.0.1:8080 or [::1]:8080`);
+}
+
+function count(env: Environment, name: string, normal: number, least: number, most: number): number {
+  const text = env[name];
+  if (text === undefined || text === "") return normal;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new Error(`cannot use ${name}=${text}: it must be a whole number from ${least} to ${most}`);
+}
+
+function oneOf(env: Environment, name: string, normal: string, allowed: readonly string[]): string {
+  const text = env[name] || normal;
+  if (allowed.includes(text)) return text;
+  throw new Error(`cannot use ${name}=${text}: it must be one of ${allowed.join(", ")}`);
+}

@@ -1,0 +1,69 @@
+import { mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf } from "../error.ts";
+import type { StreamName } from "../processes/process.ts";
+import { outputPath } from "../processes/processes.ts";
+import { failedToStart, lost } from "../processes/result.ts";
+import type { ProcessRow } from "../store/rows.ts";
+import { finish } from "./ending.ts";
+import { connectTimeoutMs, type LiveSandbox } from "./live-sandbox.ts";
+import { begin } from "./starting.ts";
+
+const adoptTimeoutMs = 30_000;
+
+/**
+ * Takes up a sandbox of an earlier daemon: listens where its init connects, and finds its holder again. What cannot be
+ * found again ends, and says so.
+ */
+export async function adopt(live: LiveSandbox): Promise<void> {
+  live.processes.adopt((row, stream) => keptBytes(live, row, stream));
+  live.connectBy = Date.now() + connectTimeoutMs;
+  try {
+    mkdirSync(live.controlDirectory, { recursive: true });
+    await live.listen();
+    await findHolder(live);
+  } catch (error) {
+    live.context.log.error({ sandboxId: live.id, err: error }, "cannot adopt a sandbox");
+    live.endWith(lost(`the server was restarted and could not take the sandbox up again: ${messageOf(error)}`));
+  }
+  if (live.row.state === "starting") await finishStart(live);
+}
+
+async function findHolder(live: LiveSandbox): Promise<void> {
+  const { row, context } = live;
+  const signal = AbortSignal.any([context.stopping, AbortSignal.timeout(adoptTimeoutMs)]);
+  const holder = row.holder && (await context.levels.engine(row.spec.isolation).adopt(row.holder, signal));
+  if (holder) {
+    live.watch(holder);
+    live.note("adopted");
+  } else {
+    live.holderEnd = { at: new Date(), outOfMemory: false };
+    live.endWith(lost("the sandbox ended while the server was not running"));
+  }
+}
+
+/**
+ * The earlier daemon died while the sandbox was starting. Had it sent the command, init knows it and it runs; had it not,
+ * nothing of the command has run, and the creation may be repeated under its key.
+ */
+async function finishStart(live: LiveSandbox): Promise<void> {
+  const { context, row } = live;
+  const { main } = live.processes;
+  const limit = AbortSignal.any([live.ending.signal, context.stopping, AbortSignal.timeout(connectTimeoutMs)]);
+  const isOver = () => main === undefined || main.isStarted || main.isFinished;
+  if (row.spec.command.length > 0) await main?.changed.until(isOver, limit).catch(() => undefined);
+  if (context.stopping.aborted) return;
+  if (main?.row.startedAt !== undefined) return begin(live, main.row.startedAt);
+  const result = failedToStart("the server was restarted while the sandbox was starting; create it again");
+  await live.processes.close(result);
+  context.store.transaction(() => {
+    context.store.answers.removeFor(row.id);
+    finish(live, result);
+  });
+}
+
+/** The file says how much was kept; what init was told to forget is never more than that. */
+function keptBytes(live: LiveSandbox, row: ProcessRow, stream: StreamName): number {
+  const path = outputPath(join(live.context.state.output, live.id), row.number, stream);
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

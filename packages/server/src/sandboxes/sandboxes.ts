@@ -1,0 +1,301 @@
+import type { Sandbox, SandboxCreate, SandboxState } from "@atoll/protocol";
+import { within } from "../change.ts";
+import { AtollError } from "../error.ts";
+import { newId } from "../id.ts";
+import { checkSize } from "../processes/processes.ts";
+import { terminated } from "../processes/result.ts";
+import type { SandboxRow } from "../store/rows.ts";
+import { adopt } from "./adopting.ts";
+import { type AnswerOf, Answers, type Repeatable } from "./answers.ts";
+import type { Context } from "./context.ts";
+import { environmentOf, withDefaults } from "./defaults.ts";
+import { destroy, finish } from "./ending.ts";
+import { environmentPurpose, LiveSandbox } from "./live-sandbox.ts";
+import { probeUntilReady } from "./readiness.ts";
+import { Reconciler } from "./reconcile.ts";
+import { isPlatformFailure, start } from "./starting.ts";
+import { withEntry } from "./timeline.ts";
+import { sandboxView } from "./view.ts";
+
+const adoptionsAtOnce = 16;
+
+export interface ListFilter {
+  readonly app?: string | undefined;
+  readonly name?: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly state?: SandboxState | undefined;
+  /** Finished ones too. */
+  readonly all: boolean;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+export interface SandboxPage {
+  readonly items: Sandbox[];
+  readonly nextCursor?: string;
+}
+
+/** All sandboxes of this machine. Those that are not finished and removed live in memory; the others in the store. */
+export class Sandboxes {
+  readonly answers: Answers;
+  readonly #context: Context;
+  readonly #live = new Map<string, LiveSandbox>();
+  readonly #reconciler: Reconciler;
+  #sequence: number;
+
+  /** @param context whose `wake` is to call `wake` of this */
+  constructor(context: Context) {
+    this.#context = context;
+    this.answers = new Answers(context.store);
+    this.#sequence = context.store.sandboxes.lastSequence();
+    this.#reconciler = new Reconciler(this.#live, context, (live) => this.#live.delete(live.id));
+  }
+
+  wake(): void {
+    this.#reconciler.wake();
+  }
+
+  /** Takes up what an earlier daemon left. Settles once each sandbox was looked at. */
+  async adopt(): Promise<void> {
+    const found = this.#context.store.sandboxes.unsettled().map((row) => this.#remember(row));
+    for (const live of found) live.isStored = true;
+    const queue = found.filter((live) => !live.isFinished);
+    const workers = Array.from({ length: adoptionsAtOnce }, async () => {
+      for (let live = queue.shift(); live; live = queue.shift()) await this.#adoptOne(live);
+    });
+    this.wake();
+    await Promise.all(workers);
+  }
+
+  /** Stops without ending any sandbox: the next daemon takes them up. */
+  async stop(): Promise<void> {
+    await this.#reconciler.stop();
+    await Promise.all([...this.#live.values()].map((live) => this.#leave(live)));
+  }
+
+  /** Whether there is none that runs, and none with anything left to remove. */
+  get isEmpty(): boolean {
+    return this.#live.values().every(({ row }) => row.isDestroyed);
+  }
+
+  /** A finished one is removed still; the others are left as they are. */
+  async #leave(live: LiveSandbox): Promise<void> {
+    if (live.isFinished && !live.row.isDestroyed) await destroy(live);
+    await live.processes.suspend();
+    await live.hangUp();
+  }
+
+  /**
+   * Creates a sandbox and settles once its command runs or could not be started.
+   * @param repeatable with an idempotency key: a repetition gets the sandbox of the first request
+   * @param signal of the caller; when it goes away and cannot come back for it, the sandbox is ended
+   * @throws AtollError invalid_argument, conflict, capacity, isolation_unavailable, gpu_unavailable, not_found;
+   *   failed_to_start when the platform could not make it, rather than the command not run
+   */
+  async create(request: SandboxCreate, repeatable: Repeatable | undefined, signal: AbortSignal): Promise<Sandbox> {
+    const callerGone = repeatable ? new AbortController().signal : signal;
+    const id = await this.answers.once(repeatable, (answer) => this.#create(request, answer, callerGone));
+    const sandbox = this.get(id);
+    if (!isPlatformFailure(sandbox.result)) return sandbox;
+    const reason = sandbox.result?.message ?? "";
+    throw new AtollError("failed_to_start", `cannot start the sandbox ${id}: ${reason}`);
+  }
+
+  get(id: string): Sandbox {
+    return sandboxView(this.row(id));
+  }
+
+  list(filter: ListFilter): SandboxPage {
+    const before = filter.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number.parseInt(filter.cursor, 10);
+    const wanted = { ...filter, before, limit: filter.limit + 1 };
+    const live = [...this.#live.values()].map(({ row }) => row).filter((row) => matches(row, wanted));
+    const withFinished = filter.all || filter.state === "finished";
+    const stored = withFinished ? this.#context.store.sandboxes.finished(wanted) : [];
+    const others = stored.filter((row) => !this.#live.has(row.id) && matches(row, wanted));
+    const rows = [...live, ...others].sort((a, b) => b.sequence - a.sequence);
+    const items = rows.slice(0, filter.limit);
+    const last = items.at(-1);
+    return {
+      items: items.map(sandboxView),
+      ...(rows.length > items.length && last && { nextCursor: `${last.sequence}` }),
+    };
+  }
+
+  /** Waits until it is finished, for `timeoutMs` at most, and answers with its state either way. */
+  async wait(id: string, timeoutMs: number, signal: AbortSignal): Promise<Sandbox> {
+    return this.#until(id, (live) => live.isFinished, timeoutMs, signal);
+  }
+
+  async waitReady(id: string, timeoutMs: number, signal: AbortSignal): Promise<Sandbox> {
+    return this.#until(id, (live) => live.isFinished || live.row.readyAt !== undefined, timeoutMs, signal);
+  }
+
+  async terminate(id: string, signal: AbortSignal): Promise<Sandbox> {
+    const live = this.#live.get(id);
+    if (live && !live.isFinished) {
+      live.endWith(terminated());
+      await live.changed.until(() => live.isFinished, signal);
+    }
+    return this.get(id);
+  }
+
+  setTags(id: string, tags: Readonly<Record<string, string>>): Sandbox {
+    const row = this.row(id);
+    row.tags = tags;
+    const live = this.#live.get(id);
+    if (live) live.save();
+    else this.#context.store.sandboxes.update(row);
+    return sandboxView(row);
+  }
+
+  counts(): Record<SandboxState, number> {
+    const counts = { queued: 0, starting: 0, running: 0, finished: this.#context.store.sandboxes.countFinished() };
+    for (const { row } of this.#live.values()) if (row.state !== "finished") counts[row.state] += 1;
+    return counts;
+  }
+
+  /** Keys of the holders that belong to a sandbox. */
+  holderKeys(): ReadonlySet<string> {
+    return new Set([...this.#live.values()].map((live) => live.key));
+  }
+
+  /** Of those in memory. */
+  ids(): Iterable<string> {
+    return this.#live.keys();
+  }
+
+  /** @throws AtollError not_found */
+  row(id: string): SandboxRow {
+    const row = this.#live.get(id)?.row ?? this.#context.store.sandboxes.get(id);
+    if (row) return row;
+    throw new AtollError("not_found", `cannot find the sandbox ${id}`);
+  }
+
+  /** The sandbox while it is in memory; @throws AtollError not_found when there never was one */
+  live(id: string): LiveSandbox | undefined {
+    const live = this.#live.get(id);
+    if (!live) this.row(id);
+    return live;
+  }
+
+  async #create(request: SandboxCreate, answer: AnswerOf | undefined, callerGone: AbortSignal): Promise<string> {
+    const { images, levels, stopping } = this.#context;
+    this.#checkRoom(request);
+    const isolation = await levels.choose(request.isolation);
+    const image = await images.resolve(request.image ?? "base", AbortSignal.any([stopping, callerGone]));
+    // Other requests ran while these were found out; from here to the map nothing is awaited.
+    this.#checkRoom(request);
+    const live = this.#remember(
+      this.#newRow(request, withDefaults(request, isolation, image, this.#context.machine), image.environment),
+    );
+    live.processes.addMain(live.row.spec.command, live.row.spec.pty);
+    const leave = () => live.endWith(terminated("the caller went away before it was created"));
+    callerGone.addEventListener("abort", leave, { once: true });
+    const result = await start(live, image, answer);
+    callerGone.removeEventListener("abort", leave);
+    if (stopping.aborted) throw new AtollError("unavailable", "cannot create a sandbox: the server is stopping");
+    if (result) await this.#fail(live, result);
+    else this.#probe(live);
+    return live.id;
+  }
+
+  async #fail(live: LiveSandbox, result: NonNullable<SandboxRow["result"]>): Promise<void> {
+    if (live.link?.isConnected) live.processes.killAll(result);
+    await live.processes.close(result);
+    finish(live, result);
+  }
+
+  #checkRoom(request: SandboxCreate): void {
+    const { config, store } = this.#context;
+    const running = [...this.#live.values()].filter((live) => !live.isFinished);
+    if (running.length >= config.maxSandboxes) {
+      throw new AtollError("capacity", `cannot create a sandbox: ${config.maxSandboxes} are there already`);
+    }
+    const app = request.app ?? "default";
+    if (!store.apps.named(app)) {
+      throw new AtollError("not_found", `cannot find the app "${app}"`, "Look it up with createIfMissing to make it.");
+    }
+    const { name } = request;
+    const holder = running.find(({ row }) => name !== undefined && row.name === name && row.app === app);
+    if (holder)
+      throw new AtollError(
+        "conflict",
+        `cannot name a sandbox "${name}": ${holder.id} has that name in the app "${app}"`,
+      );
+  }
+
+  #newRow(
+    request: SandboxCreate,
+    spec: SandboxRow["spec"],
+    imageEnvironment: Readonly<Record<string, string>>,
+  ): SandboxRow {
+    const { secrets, seal, gpus } = this.#context;
+    const id = newId("sb");
+    const chosen = request.gpu === undefined ? [] : gpus.choose(request.gpu, this.#gpusInUse());
+    const environment = environmentOf(
+      imageEnvironment,
+      gpus.edits(chosen).environment,
+      secrets.environment(request.secrets ?? []),
+      request.env ?? {},
+    );
+    checkSize({ argv: spec.command, environment });
+    const now = Date.now();
+    this.#sequence += 1;
+    return {
+      id,
+      sequence: this.#sequence,
+      app: request.app ?? "default",
+      name: request.name,
+      spec,
+      environment: seal.close(JSON.stringify(environment), environmentPurpose(id)),
+      createdAt: now,
+      tags: request.tags ?? {},
+      state: "queued",
+      isDestroyed: true,
+      gpus: chosen,
+      timeline: withEntry([], "queued", now),
+    };
+  }
+
+  #gpusInUse(): ReadonlySet<string> {
+    return new Set([...this.#live.values()].flatMap(({ row }) => row.gpus));
+  }
+
+  #remember(row: SandboxRow): LiveSandbox {
+    const live = new LiveSandbox(row, this.#context);
+    this.#live.set(row.id, live);
+    return live;
+  }
+
+  async #adoptOne(live: LiveSandbox): Promise<void> {
+    await adopt(live);
+    if (live.row.state === "running") this.#probe(live);
+    this.wake();
+  }
+
+  #probe(live: LiveSandbox): void {
+    probeUntilReady(live).catch((error: unknown) => {
+      this.#context.log.error({ sandboxId: live.id, err: error }, "cannot probe a sandbox");
+    });
+  }
+
+  async #until(
+    id: string,
+    isTrue: (live: LiveSandbox) => boolean,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Sandbox> {
+    const live = this.live(id);
+    if (live) await within(timeoutMs, live.changed, () => isTrue(live), signal);
+    return this.get(id);
+  }
+}
+
+function matches(row: SandboxRow, filter: ListFilter & { readonly before: number }): boolean {
+  if (row.sequence >= filter.before) return false;
+  if (row.state === "finished" && !filter.all && filter.state !== "finished") return false;
+  if (filter.state !== undefined && row.state !== filter.state) return false;
+  if (filter.app !== undefined && row.app !== filter.app) return false;
+  if (filter.name !== undefined && row.name !== filter.name) return false;
+  return Object.entries(filter.tags).every(([key, value]) => row.tags[key] === value);
+}

@@ -1,0 +1,139 @@
+import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import type { Isolation } from "@atoll/protocol";
+import type { Logger } from "pino";
+import packageJson from "../package.json" with { type: "json" };
+import { admission } from "./api/admission.ts";
+import { appHandlers } from "./api/apps.ts";
+import { edge } from "./api/edge.ts";
+import { processHandlers } from "./api/processes.ts";
+import { sandboxHandlers } from "./api/sandboxes.ts";
+import { secretHandlers } from "./api/secrets.ts";
+import { serverHandlers } from "./api/server.ts";
+import { serveTerminals } from "./api/terminal.ts";
+import { tokenHandlers } from "./api/tokens.ts";
+import { Apps } from "./apps/apps.ts";
+import type { Config } from "./config.ts";
+import { Gpus } from "./devices/gpus.ts";
+import type { Engine, Leak } from "./engine/engine.ts";
+import { metrics } from "./metrics.ts";
+import type { Context } from "./sandboxes/context.ts";
+import { thisMachine } from "./sandboxes/defaults.ts";
+import { gc } from "./sandboxes/gc.ts";
+import type { Images } from "./sandboxes/image.ts";
+import { IsolationLevels } from "./sandboxes/isolation-levels.ts";
+import { SandboxProcesses } from "./sandboxes/sandbox-processes.ts";
+import { Sandboxes } from "./sandboxes/sandboxes.ts";
+import { sealWith, secretKey } from "./secrets/seal.ts";
+import { Secrets } from "./secrets/secrets.ts";
+import { Slots } from "./slots.ts";
+import type { StateDirectory } from "./state-directory.ts";
+import { openSqlite } from "./store/sqlite.ts";
+import { Tokens } from "./tokens/tokens.ts";
+
+/** What a server does not choose for itself. */
+export interface Parts {
+  readonly config: Config;
+  readonly state: StateDirectory;
+  readonly engines: ReadonlyMap<Isolation, Engine>;
+  readonly images: Images;
+  /** What the engines know of that belongs to no holder. */
+  readonly sweep: (signal: AbortSignal) => Promise<Leak[]>;
+  readonly readySlots: () => number;
+  readonly log: Logger;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly version: string;
+  /** Settles once the sandboxes of an earlier daemon were taken up. */
+  readonly adopted: Promise<void>;
+  /** Whether a sandbox is left that a later daemon will take up. */
+  hasSandboxes(): boolean;
+  /** Stops answering, and leaves all sandboxes running for the next daemon. */
+  stop(): Promise<void>;
+}
+
+/** Puts the daemon together around its engines and serves the native API. */
+export async function startServer(parts: Parts): Promise<RunningServer> {
+  const { config, state, log } = parts;
+  const startedAt = new Date().toISOString();
+  const stopping = new AbortController();
+  const store = openSqlite(state.database);
+  const seal = sealWith(secretKey(config.secretKey, state.path));
+  const secrets = new Secrets(store, seal);
+  const tokens = new Tokens(store);
+  const apps = new Apps(store);
+  const gpus = new Gpus(config.cdiDirectories);
+  const levels = new IsolationLevels(parts.engines, stopping.signal);
+  const creations = new Slots(config.maxCreating);
+  const measured = metrics({ counts: () => sandboxes.counts(), creations, readySlots: parts.readySlots });
+  const context: Context = {
+    config,
+    state,
+    store,
+    levels,
+    images: parts.images,
+    secrets,
+    seal,
+    gpus,
+    machine: thisMachine(readFileSync("/proc/self/limits", "utf8")),
+    creations,
+    observer: measured,
+    log,
+    stopping: stopping.signal,
+    wake: () => sandboxes.wake(),
+  };
+  const sandboxes = new Sandboxes(context);
+  const processes = new SandboxProcesses(sandboxes, context);
+  tokens.ensureLocal(state.path);
+  const admitted = admission(config.listen.host, (token) => tokens.isValid(token));
+  let url = "";
+  const app = edge({
+    admission: admitted,
+    log,
+    stopping: stopping.signal,
+    handlers: {
+      ...serverHandlers({
+        version: packageJson.version,
+        startedAt,
+        sandboxes,
+        levels,
+        gpus,
+        metrics: measured,
+        gc: gc(sandboxes, context, parts.sweep),
+        address: () => url,
+      }),
+      ...appHandlers(apps),
+      ...sandboxHandlers(sandboxes),
+      ...processHandlers(processes),
+      ...secretHandlers(secrets),
+      ...tokenHandlers(tokens),
+    },
+  });
+  serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
+  const adopted = sandboxes.adopt();
+  adopted.catch((error: unknown) => log.error({ err: error }, "cannot take up earlier sandboxes"));
+  await app.listen({ ...config.listen });
+  url = urlOf(app.server.address() as AddressInfo);
+  state.publish({ pid: process.pid, url, version: packageJson.version, startedAt });
+  log.info({ url, stateDirectory: state.path }, "listening");
+  return {
+    url,
+    version: packageJson.version,
+    adopted,
+    hasSandboxes: () => !sandboxes.isEmpty,
+    stop: async () => {
+      stopping.abort(new Error("the server is stopping"));
+      await app.close();
+      await adopted.catch(() => undefined);
+      await sandboxes.stop();
+      measured.close();
+      store.close();
+    },
+  };
+}
+
+function urlOf({ address, family, port }: AddressInfo): string {
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}

@@ -1,0 +1,91 @@
+import type { DatabaseSync } from "node:sqlite";
+
+/** Each entry takes the database one version further. Never change one that has been released. */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE apps (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE sandboxes (
+    id TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL UNIQUE,
+    app TEXT NOT NULL,
+    name TEXT,
+    spec TEXT NOT NULL,
+    environment BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    tags TEXT NOT NULL,
+    state TEXT NOT NULL,
+    ending TEXT,
+    result TEXT,
+    holder TEXT,
+    is_destroyed INTEGER NOT NULL,
+    gpus TEXT NOT NULL,
+    started_at INTEGER,
+    deadline_at INTEGER,
+    last_active_at INTEGER,
+    ready_at INTEGER,
+    finished_at INTEGER,
+    timeline TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX sandboxes_unsettled ON sandboxes (sequence) WHERE state <> 'finished' OR is_destroyed = 0;
+  CREATE INDEX sandboxes_finished ON sandboxes (finished_at) WHERE state = 'finished';
+  CREATE UNIQUE INDEX sandboxes_name ON sandboxes (app, name) WHERE name IS NOT NULL AND state <> 'finished';
+  CREATE TABLE processes (
+    sandbox_id TEXT NOT NULL REFERENCES sandboxes (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    argv TEXT NOT NULL,
+    pty TEXT,
+    keeps_stdin INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    deadline_at INTEGER,
+    started_at INTEGER,
+    finished_at INTEGER,
+    result TEXT,
+    output TEXT,
+    PRIMARY KEY (sandbox_id, number)
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX processes_id ON processes (sandbox_id, id);
+  CREATE TABLE secrets (
+    name TEXT PRIMARY KEY,
+    keys TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash BLOB NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER
+  ) STRICT;
+  CREATE TABLE answers (
+    scope TEXT PRIMARY KEY,
+    request_hash BLOB NOT NULL,
+    made_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX answers_age ON answers (created_at);
+  CREATE INDEX answers_made ON answers (made_id);
+  `,
+];
+
+/** @throws Error when the database was written by a newer server */
+export function migrate(database: DatabaseSync): void {
+  database.exec("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT");
+  const present = Number(database.prepare("SELECT max(version) AS version FROM schema_version").get()?.version ?? 0);
+  if (present > migrations.length) {
+    throw new Error(
+      `cannot open the database: it has schema version ${present} and this server knows ${migrations.length}; run the newer server`,
+    );
+  }
+  for (const [index, sql] of migrations.entries()) if (index >= present) apply(database, sql, index + 1);
+}
+
+function apply(database: DatabaseSync, sql: string, version: number): void {
+  database.exec(`BEGIN IMMEDIATE; ${sql}; INSERT INTO schema_version VALUES (${version}); COMMIT`);
+}

@@ -1,0 +1,101 @@
+/** What the store keeps, one shape a table. Times are milliseconds since the epoch. */
+import type { Exec, Pty, Result, SandboxCreate, SandboxState, TimelineEntry } from "@atoll/protocol";
+import type { HolderRecord } from "../engine/engine.ts";
+
+/** A request with every default filled in. Values of variables are not here but sealed in `environment`. */
+export interface SandboxSpec {
+  readonly command: readonly string[];
+  readonly image: string;
+  readonly isolation: "gvisor" | "container";
+  readonly workdir?: string | undefined;
+  readonly user?: string | undefined;
+  readonly pty?: Pty | undefined;
+  readonly cpu: number;
+  readonly memoryBytes: number;
+  readonly pidsLimit: number;
+  readonly openFilesLimit: number;
+  readonly diskBytes?: number | undefined;
+  readonly gpu?: string | undefined;
+  readonly timeoutMs: number;
+  readonly idleTimeoutMs?: number | undefined;
+  readonly blockNetwork: boolean;
+  readonly readinessProbe?: NonNullable<SandboxCreate["readinessProbe"]> | undefined;
+}
+
+export interface SandboxRow {
+  readonly id: string;
+  /** Grows with every sandbox made on this machine: the order of lists, and their cursor. */
+  readonly sequence: number;
+  readonly app: string;
+  readonly name?: string | undefined;
+  readonly spec: SandboxSpec;
+  /** The sealed environment of its processes. */
+  readonly environment: Uint8Array;
+  readonly createdAt: number;
+  tags: Readonly<Record<string, string>>;
+  state: SandboxState;
+  /** Why it is to end; written before the ending begins, so that a restart carries it through. */
+  ending?: Result | undefined;
+  result?: Result | undefined;
+  holder?: HolderRecord | undefined;
+  /** False while something of the holder may be left on the machine. */
+  isDestroyed: boolean;
+  /** CDI names of the devices it has to itself. */
+  gpus: readonly string[];
+  startedAt?: number | undefined;
+  deadlineAt?: number | undefined;
+  /** Accurate to a second or so; see `idle.ts`. */
+  lastActiveAt?: number | undefined;
+  readyAt?: number | undefined;
+  finishedAt?: number | undefined;
+  timeline: readonly TimelineEntry[];
+}
+
+export interface ProcessRow {
+  readonly sandboxId: string;
+  /** Names it towards init; never used twice in a sandbox. */
+  readonly number: number;
+  readonly id: string;
+  readonly argv: readonly string[];
+  readonly pty?: Exec["pty"] | undefined;
+  readonly keepsStdin: boolean;
+  readonly createdAt: number;
+  deadlineAt?: number | undefined;
+  startedAt?: number | undefined;
+  finishedAt?: number | undefined;
+  result?: Result | undefined;
+  /** Lengths of its output, once both streams have ended and init has forgotten the process. */
+  output?: { readonly stdoutBytes: number; readonly stderrBytes: number } | undefined;
+}
+
+export interface AppRow {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: number;
+}
+
+export interface SecretRow {
+  readonly name: string;
+  readonly keys: readonly string[];
+  readonly sealed: Uint8Array;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface TokenRow {
+  readonly id: string;
+  readonly name: string;
+  /** sha-256 of the token. */
+  readonly hash: Uint8Array;
+  readonly createdAt: number;
+  readonly lastUsedAt?: number | undefined;
+}
+
+/** What a request that carried an Idempotency-Key made. */
+export interface AnswerRow {
+  /** The operation, what it was asked of, and the key. */
+  readonly scope: string;
+  readonly requestHash: Uint8Array;
+  readonly madeId: string;
+  readonly createdAt: number;
+}

@@ -1,0 +1,91 @@
+import type { DatabaseSync } from "node:sqlite";
+import { bytes, type Columns, json, maybeNumber, number, text } from "./columns.ts";
+import type { AppRow, SecretRow, TokenRow } from "./rows.ts";
+import type { Answers, Apps, Secrets, Tokens } from "./store.ts";
+
+export function appsTable(database: DatabaseSync): Apps {
+  const insert = database.prepare("INSERT INTO apps (id, name, created_at) VALUES (?, ?, ?)");
+  const named = database.prepare("SELECT * FROM apps WHERE name = ?");
+  const list = database.prepare("SELECT * FROM apps ORDER BY name");
+  return {
+    insert: (row) => void insert.run(row.id, row.name, row.createdAt),
+    named: (name) => maybe(named.get(name), appOf),
+    list: () => list.all().map(appOf),
+  };
+}
+
+export function secretsTable(database: DatabaseSync): Secrets {
+  const put = database.prepare(`INSERT INTO secrets (name, keys, sealed, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET keys = excluded.keys, sealed = excluded.sealed, updated_at = excluded.updated_at`);
+  const get = database.prepare("SELECT * FROM secrets WHERE name = ?");
+  const list = database.prepare("SELECT * FROM secrets ORDER BY name");
+  const remove = database.prepare("DELETE FROM secrets WHERE name = ?");
+  return {
+    put: (row) => void put.run(row.name, JSON.stringify(row.keys), row.sealed, row.createdAt, row.updatedAt),
+    get: (name) => maybe(get.get(name), secretOf),
+    list: () => list.all().map(secretOf),
+    remove: (name) => remove.run(name).changes > 0,
+  };
+}
+
+export function tokensTable(database: DatabaseSync): Tokens {
+  const insert = database.prepare("INSERT INTO tokens (id, name, hash, created_at) VALUES (?, ?, ?, ?)");
+  const withHash = database.prepare("SELECT * FROM tokens WHERE hash = ?");
+  const list = database.prepare("SELECT * FROM tokens ORDER BY created_at, id");
+  const touch = database.prepare("UPDATE tokens SET last_used_at = ? WHERE id = ?");
+  const remove = database.prepare("DELETE FROM tokens WHERE id = ?");
+  return {
+    insert: (row) => void insert.run(row.id, row.name, row.hash, row.createdAt),
+    withHash: (hash) => maybe(withHash.get(hash), tokenOf),
+    list: () => list.all().map(tokenOf),
+    touch: (id, at) => void touch.run(at, id),
+    remove: (id) => remove.run(id).changes > 0,
+  };
+}
+
+export function answersTable(database: DatabaseSync): Answers {
+  const insert = database.prepare("INSERT INTO answers (scope, request_hash, made_id, created_at) VALUES (?, ?, ?, ?)");
+  const get = database.prepare("SELECT * FROM answers WHERE scope = ?");
+  const removeFor = database.prepare("DELETE FROM answers WHERE made_id = ?");
+  const removeBefore = database.prepare("DELETE FROM answers WHERE created_at < ?");
+  return {
+    insert: (row) => void insert.run(row.scope, row.requestHash, row.madeId, row.createdAt),
+    get: (scope) =>
+      maybe(get.get(scope), (row) => ({
+        scope: text(row.scope),
+        requestHash: bytes(row.request_hash),
+        madeId: text(row.made_id),
+        createdAt: number(row.created_at),
+      })),
+    removeFor: (madeId) => void removeFor.run(madeId),
+    removeBefore: (at) => void removeBefore.run(at),
+  };
+}
+
+function maybe<T>(columns: Columns | undefined, read: (columns: Columns) => T): T | undefined {
+  return columns === undefined ? undefined : read(columns);
+}
+
+function appOf(row: Columns): AppRow {
+  return { id: text(row.id), name: text(row.name), createdAt: number(row.created_at) };
+}
+
+function secretOf(row: Columns): SecretRow {
+  return {
+    name: text(row.name),
+    keys: json(row.keys),
+    sealed: bytes(row.sealed),
+    createdAt: number(row.created_at),
+    updatedAt: number(row.updated_at),
+  };
+}
+
+function tokenOf(row: Columns): TokenRow {
+  return {
+    id: text(row.id),
+    name: text(row.name),
+    hash: bytes(row.hash),
+    createdAt: number(row.created_at),
+    lastUsedAt: maybeNumber(row.last_used_at),
+  };
+}

@@ -1,0 +1,87 @@
+import type { SandboxState } from "@atoll/protocol";
+import type { AnswerRow, AppRow, ProcessRow, SandboxRow, SecretRow, TokenRow } from "./rows.ts";
+
+/**
+ * What this machine remembers. Calls are synchronous: a commit costs some 20 microseconds and no disk flush, and what runs
+ * between two calls cannot be interleaved with another request.
+ *
+ * Commits survive the death of the daemon at any moment. A loss of power may take the last ones, and with them the
+ * sandboxes they describe; `durably` is for what must survive that too.
+ */
+export interface Store {
+  readonly apps: Apps;
+  readonly sandboxes: SandboxTable;
+  readonly processes: ProcessesTable;
+  readonly secrets: Secrets;
+  readonly tokens: Tokens;
+  readonly answers: Answers;
+  /** All of what `act` writes, or nothing of it. May be nested. */
+  transaction<T>(act: () => T): T;
+  /** A transaction that is on the disk when this returns. */
+  durably<T>(act: () => T): T;
+  close(): void;
+}
+
+export interface Apps {
+  insert(row: AppRow): void;
+  named(name: string): AppRow | undefined;
+  list(): AppRow[];
+}
+
+export interface SandboxTable {
+  insert(row: SandboxRow): void;
+  /** Writes every field that can change. */
+  update(row: SandboxRow): void;
+  get(id: string): SandboxRow | undefined;
+  /** Those not finished, or finished with something left to remove. */
+  unsettled(): SandboxRow[];
+  finished(filter: FinishedFilter): SandboxRow[];
+  countFinished(): number;
+  lastSequence(): number;
+  /** Finished and destroyed ones beyond the newest `keep`, or finished before `before`; oldest first. */
+  expired(keep: number, before: number): string[];
+  /** With its processes. */
+  remove(id: string): void;
+  ids(): string[];
+}
+
+export interface FinishedFilter {
+  readonly app?: string | undefined;
+  readonly name?: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly state?: SandboxState | undefined;
+  /** Only those with a smaller sequence. */
+  readonly before: number;
+  readonly limit: number;
+}
+
+export interface ProcessesTable {
+  insert(row: ProcessRow): void;
+  update(row: ProcessRow): void;
+  /** Ordered by number. */
+  of(sandboxId: string): ProcessRow[];
+  get(sandboxId: string, id: string): ProcessRow | undefined;
+  remove(sandboxId: string, number: number): void;
+}
+
+export interface Secrets {
+  put(row: SecretRow): void;
+  get(name: string): SecretRow | undefined;
+  list(): SecretRow[];
+  remove(name: string): boolean;
+}
+
+export interface Tokens {
+  insert(row: TokenRow): void;
+  withHash(hash: Uint8Array): TokenRow | undefined;
+  list(): TokenRow[];
+  touch(id: string, at: number): void;
+  remove(id: string): boolean;
+}
+
+export interface Answers {
+  insert(row: AnswerRow): void;
+  get(scope: string): AnswerRow | undefined;
+  removeFor(madeId: string): void;
+  removeBefore(at: number): void;
+}
