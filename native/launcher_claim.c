@@ -79,7 +79,8 @@ static struct failure open_sysfs(struct parts *parts) {
   if (setns(parts->network_namespace, CLONE_NEWNET) != 0)
     return failure_of(errno, "network namespace");
   int context = fsopen("sysfs", FSOPEN_CLOEXEC);
-  if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
+  if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "source", "sysfs", 0) != 0 ||
+      fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
     return failure_of(errno, "sysfs");
   parts->sysfs = fsmount(context, FSMOUNT_CLOEXEC,
                          MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);

@@ -61,6 +61,8 @@ static struct failure context_failure(int context, const char *step) {
 }
 
 static struct failure set_options(int context) {
+  if (fsconfig(context, FSCONFIG_SET_STRING, "source", "overlay", 0) != 0)
+    return context_failure(context, "overlay source");
   if (fsconfig(context, FSCONFIG_SET_FLAG, "volatile", NULL, 0) != 0)
     return context_failure(context, "overlay volatile");
   for (size_t i = 0; i < sizeof overlay_options / sizeof *overlay_options; i++)
@@ -172,7 +174,7 @@ static struct failure check_writable(int mount) {
 static struct failure open_layers(const struct claim *claim, int user_namespace, int *layers) {
   for (size_t i = 0; i < claim->layers.count; i++) {
     struct failure failure =
-        tree_clone(claim->layers.items[i], user_namespace, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME, &layers[i]);
+        tree_clone(claim->layers.items[i], user_namespace, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, &layers[i]);
     if (failure.error != 0)
       return failure;
   }
