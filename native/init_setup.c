@@ -5,44 +5,23 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <linux/capability.h>
 #include <unistd.h>
 
-/* What a late-bound root needs; targets are relative to it, and one that is a mount point already is left alone. */
-struct root_mount {
-  const char *source, *target, *type, *data;
-  unsigned long flags;
-};
-static const struct root_mount root_mounts[] = {
-    {"proc", "proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC},
-    {"sysfs", "sys", "sysfs", NULL, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC},
-    {"/dev", "dev", NULL, NULL, MS_BIND | MS_REC},
-};
+/* Directories of the holder that the late root takes over, with all that is mounted below them. */
+static const char *const carried[] = {"proc", "dev", "sys", ".atoll"};
 
-static bool is_mount_point(const char *path) {
-  struct stat here, parent;
-  return stat(path, &here) == 0 && stat(".", &parent) == 0 && here.st_dev != parent.st_dev;
-}
-
-static int mount_if_missing(const struct root_mount *entry) {
+static int carry(const char *name) {
+  char source[16] = "/";
   struct stat status;
-  if (mkdir(entry->target, 0755) != 0 && errno != EEXIST)
+  if (mkdir(name, 0755) != 0 && errno != EEXIST)
     return errno;
   /* A symbolic link of the image would put the mount somewhere else. */
-  if (lstat(entry->target, &status) != 0 || !S_ISDIR(status.st_mode))
+  if (lstat(name, &status) != 0 || !S_ISDIR(status.st_mode))
     return ENOTDIR;
-  if (is_mount_point(entry->target))
-    return 0;
-  return mount(entry->source, entry->target, entry->type, entry->flags, entry->data) == 0 ? 0 : errno;
-}
-
-static struct failure mount_all(void) {
-  for (size_t i = 0; i < sizeof root_mounts / sizeof *root_mounts; i++) {
-    int error = mount_if_missing(&root_mounts[i]);
-    if (error != 0)
-      return (struct failure){error, root_mounts[i].target};
-  }
-  return (struct failure){0, ""};
+  strncat(source, name, sizeof source - 2);
+  return mount(source, name, NULL, MS_BIND | MS_REC, NULL) == 0 ? 0 : errno;
 }
 
 /* init alone needed it: what it starts must not mount. */
@@ -53,16 +32,23 @@ static int drop_mount_capability(void) {
   return prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0) == 0 ? 0 : errno;
 }
 
+/*
+ * Makes `root` the root of the mount namespace and lets the holder's go, so that no process, root included, finds a way back to it:
+ * a chroot could be left again. pivot_root wants a mount point, hence the bind of the directory onto itself.
+ */
 static struct failure enter(const char *root) {
-  if (chdir(root) != 0)
+  if (mount(root, root, NULL, MS_BIND | MS_REC, NULL) != 0 || chdir(root) != 0)
     return (struct failure){errno, "root"};
-  struct failure failure = mount_all();
-  if (failure.error != 0)
-    return failure;
-  if (chroot(".") != 0)
-    return (struct failure){errno, "chroot"};
-  int error = drop_mount_capability();
-  return (struct failure){error, error != 0 ? "capabilities" : ""};
+  for (size_t i = 0; i < sizeof carried / sizeof *carried; i++) {
+    int error = carry(carried[i]);
+    if (error != 0)
+      return (struct failure){error, carried[i]};
+  }
+  if (syscall(SYS_pivot_root, ".", ".") != 0)
+    return (struct failure){errno, "pivot_root"};
+  if (umount2(".", MNT_DETACH) != 0)
+    return (struct failure){errno, "umount"};
+  return (struct failure){drop_mount_capability(), "capabilities"};
 }
 
 /* A SETUP that is repeated after a lost connection must not enter the same path inside the root it has entered. */

@@ -56,10 +56,10 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
     uids: new UidRanges(),
     defaultDiskBytes: options.defaultDiskBytes,
   };
-  const run = join(options.stateDirectory, "run");
+  const engine = join(options.stateDirectory, "engine");
   const runtimes = [
-    ...(options.runscBinary === undefined ? [] : [runsc(launcher, options.runscBinary, run)]),
-    crun(launcher, run),
+    ...(options.runscBinary === undefined ? [] : [runsc(launcher, options.runscBinary, engine)]),
+    crun(launcher, engine),
   ];
   const engines = new Map(runtimes.map((runtime) => [runtime.isolation, new OciEngine(runtime, machine)] as const));
   return {
@@ -78,13 +78,13 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
 async function makePlaces(launcher: Launcher, options: EnginesOptions, signal: AbortSignal): Promise<Places> {
   const at = (...parts: string[]) => join(options.stateDirectory, ...parts);
   const places = {
-    bundles: at("run", "bundles"),
+    bundles: at("engine", "bundles"),
     disks: at("store", "disks"),
-    holderRoot: at("run", `holder-${await digest(options.initBinary)}`),
-    empty: at("run", "empty"),
+    holderRoot: at("engine", `holder-${await digest(options.initBinary)}`),
+    empty: at("engine", "empty"),
   };
   // The mapped root of a container has to pass through on its way to the holder's root and to its control directory.
-  for (const directory of [at(), at("run"), places.bundles]) {
+  for (const directory of [at(), at("run"), at("engine"), places.bundles]) {
     await mkdir(directory, { recursive: true });
     await chmod(directory, 0o711);
   }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AtollError } from "../../error.ts";
 import type { Launcher } from "../../launcher/client.ts";
+import { runDetached } from "./run-detached.ts";
 import type { Runtime, StartRequest } from "./runtime.ts";
 import { carriedMounts, containerSpec, rootMount } from "./spec.ts";
 
@@ -15,13 +15,12 @@ export function crun(launcher: Launcher, stateDirectory: string): Runtime {
 
   async function start({ key, bundle, cgroups }: StartRequest, signal: AbortSignal) {
     const pidFile = join(bundle, "pid");
-    const argv = [...command, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
-    const result = await launcher.run(argv, { cgroups, signal, timeoutMs: stepLimitMs });
-    if (result.exitCode !== 0)
-      throw new AtollError("failed_to_start", `cannot start a container: ${result.stderr.trim()}`);
+    const log = join(bundle, "log");
+    const argv = [...command, `--log=${log}`, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
+    await runDetached(launcher, argv, { cgroups, log, signal });
     filter ??= await compiledFilter(join(root, key));
     const pid = Number(await readFile(pidFile, "utf8"));
-    return { process: await launcher.watch(pid), rootPid: pid };
+    return { process: await launcher.watch(pid, signal), rootPid: pid };
   }
 
   return {

@@ -52,6 +52,7 @@ export class OciEngine implements Engine {
   readonly #runtime: Runtime;
   readonly #machine: Machine;
   readonly #keys = new Set<string>();
+  readonly #processes = new Map<string, WatchedProcess>();
 
   constructor(runtime: Runtime, machine: Machine) {
     this.isolation = runtime.isolation;
@@ -209,7 +210,13 @@ export class OciEngine implements Engine {
   }
 
   #holder(process: WatchedProcess, record: HolderRecord): Holder {
-    return { record, gone: process.gone.then(({ status }) => this.#end(record, status)) };
+    this.#processes.set(record.key, process);
+    // Without the launcher nobody says how it ended; the daemon itself gives up then.
+    const status = process.gone.then(
+      (end) => end.status,
+      () => undefined,
+    );
+    return { record, gone: status.then((known) => this.#end(record, known)) };
   }
 
   async #end(record: HolderRecord, status: number | undefined): Promise<HolderEnd> {
@@ -229,6 +236,8 @@ export class OciEngine implements Engine {
   /** Everything that is named after the key. The cgroup goes first: with it all processes, and with them the mounts. */
   async #remove(key: string, signal: AbortSignal): Promise<void> {
     await this.#machine.cgroups.destroy(key, signal);
+    this.#processes.get(key)?.forget();
+    this.#processes.delete(key);
     await this.#runtime.remove(key, signal);
     await removeWritable(this.#disk(key));
     await rm(join(this.#machine.places.bundles, key), { recursive: true, force: true });

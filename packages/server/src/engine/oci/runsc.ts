@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError } from "../../error.ts";
 import type { Launcher } from "../../launcher/client.ts";
+import { runDetached } from "./run-detached.ts";
 import type { Runtime, StartRequest } from "./runtime.ts";
 import { gvisorSpec, rootMount } from "./spec.ts";
 
@@ -23,14 +24,10 @@ export function runsc(launcher: Launcher, binary: string, stateDirectory: string
 
   async function start({ key, bundle, cgroups }: StartRequest, signal: AbortSignal) {
     const pidFile = join(bundle, "pid");
-    const argv = [...command, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
-    const result = await launcher.run(argv, { cgroups, hideProcSysNet: true, signal, timeoutMs: stepLimitMs });
-    if (result.exitCode !== 0)
-      throw new AtollError(
-        "failed_to_start",
-        `cannot start a gVisor sandbox: ${lastLine(result.stderr || result.stdout)}`,
-      );
-    const sandbox = await launcher.watch(Number(await readFile(pidFile, "utf8")));
+    const log = join(bundle, "log");
+    const argv = [...command, `--log=${log}`, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
+    await runDetached(launcher, argv, { cgroups, log, signal, hideProcSysNet: true });
+    const sandbox = await launcher.watch(Number(await readFile(pidFile, "utf8")), signal);
     return { process: sandbox, rootPid: await goferPid(root, key) };
   }
 
@@ -63,8 +60,4 @@ async function goferPid(root: string, key: string): Promise<number> {
   const state: { goferPid?: unknown } = file ? JSON.parse(await readFile(join(root, file), "utf8")) : {};
   if (typeof state.goferPid === "number" && state.goferPid > 0) return state.goferPid;
   throw new AtollError("failed_to_start", "cannot find the file server of the gVisor sandbox");
-}
-
-function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1) ?? "";
 }

@@ -143,7 +143,8 @@ function controlBind(holder: HolderSpec) {
     destination: controlMount,
     type: "bind",
     source: holder.controlDirectory,
-    options: ["bind", "rw", "nosuid", "nodev", "noexec"],
+    // Read-only keeps a full disk from being filled past its limit through here; a socket can be connected to all the same.
+    options: ["bind", "ro", "nosuid", "nodev", "noexec"],
   };
 }
 

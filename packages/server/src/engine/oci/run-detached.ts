@@ -1,0 +1,28 @@
+import { readFile } from "node:fs/promises";
+import { AtollError } from "../../error.ts";
+import { exitOf, type Launcher, type SpawnOptions } from "../../launcher/client.ts";
+
+interface DetachedOptions extends SpawnOptions {
+  /** Where the runtime writes what went wrong. */
+  readonly log: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs a runtime that leaves a sandbox behind. Its stdio is /dev/null, since the sandbox inherits it: a pipe would stay open for as long as
+ * the sandbox lives, and a file would be open inside it.
+ * @throws AtollError failed_to_start with the last thing the runtime said
+ */
+export async function runDetached(
+  launcher: Launcher,
+  argv: readonly string[],
+  options: DetachedOptions,
+): Promise<void> {
+  const runtime = await launcher.spawnWatched(argv, options);
+  const { exitCode } = exitOf((await runtime.gone).status);
+  runtime.forget();
+  if (exitCode === 0) return;
+  const log = await readFile(options.log, "utf8").catch(() => "");
+  const reason = log.trim().split("\n").at(-1) || `exit code ${exitCode ?? "unknown"}`;
+  throw new AtollError("failed_to_start", `cannot start the runtime ${argv[0]}: ${reason}`);
+}
