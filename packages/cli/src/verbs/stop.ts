@@ -5,6 +5,7 @@ import { withNotice } from "../notice.ts";
 import { json } from "../options.ts";
 import { printJson, printLine } from "../print.ts";
 import { isAlive, runningServer, serverLog } from "../state.ts";
+import { stopLauncher } from "../stop-launcher.ts";
 import { defineVerb } from "../verb.ts";
 
 const limitMs = 30_000;
@@ -27,11 +28,22 @@ export const stop = defineVerb({
 async function stopServer(pid: number, signal: AbortSignal): Promise<string[]> {
   const terminated = await terminateAll(signal);
   process.kill(pid, "SIGTERM");
+  await untilGone("the server", pid, signal);
+  const launcher = stopLauncher();
+  if (launcher !== undefined) await untilGone("the launcher", launcher, signal);
+  return terminated;
+}
+
+async function untilGone(what: string, pid: number, signal: AbortSignal): Promise<void> {
   for (const deadline = performance.now() + limitMs; performance.now() < deadline; ) {
-    if (!isAlive(pid)) return terminated;
+    if (!isAlive(pid)) return;
     await sleep(pollMs, undefined, { signal });
   }
-  throw new CliError("not_stopped", `cannot stop the server: process ${pid} goes on`, `Its log is ${serverLog()}.`);
+  throw new CliError(
+    "not_stopped",
+    `cannot stop ${what}: process ${pid} goes on`,
+    `The server's log is ${serverLog()}.`,
+  );
 }
 
 async function terminateAll(signal: AbortSignal): Promise<string[]> {

@@ -20,15 +20,21 @@ export async function installPackages(packages: readonly string[], step: Step, s
   await mustRun(argv, `install ${packages.join(" ")}`, byHand, { signal, env, onLine });
 }
 
+const stages = [
+  { line: /^Get:\d+ /, stage: "fetching packages" },
+  { line: /^Unpacking /, stage: "unpacking packages" },
+  { line: /^Setting up /, stage: "setting packages up" },
+];
+
 /** Pure: apt's lines to what it is at; each package is fetched, unpacked and set up. */
 export function followInstall(): (line: string) => { stage: string; fraction: number } | undefined {
   let total = 0;
   let done = 0;
   return (line) => {
     total = Number(/(\d+) newly installed/.exec(line)?.[1] ?? total);
-    const name = /^(?:Get:\d+ \S+ \S+ \S+ (\S+)|(?:Unpacking|Setting up) ([^\s:]+))/.exec(line);
-    if (!name) return undefined;
+    const found = stages.find((candidate) => candidate.line.test(line));
+    if (!found) return undefined;
     done += 1;
-    return { stage: name[1] ?? name[2] ?? "", fraction: total > 0 ? Math.min(1, done / (3 * total)) : 0 };
+    return { stage: found.stage, fraction: total > 0 ? Math.min(1, done / (stages.length * total)) : 0 };
   };
 }
