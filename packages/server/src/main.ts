@@ -7,6 +7,7 @@ import { type Config, configFrom } from "./config.ts";
 import { openEngines } from "./engine/engines.ts";
 import { AtollError, messageOf } from "./error.ts";
 import { Launcher } from "./launcher/client.ts";
+import { enterLauncher } from "./launcher/enter.ts";
 import { type Image, onlyBaseImage } from "./sandboxes/image.ts";
 import { type RunningServer, startServer } from "./server.ts";
 import { baseImageRecipe } from "./setup/base-image-recipe.ts";
@@ -68,14 +69,18 @@ function enginesOptions(config: Config, state: StateDirectory, log: Logger, runs
 async function openLauncher(state: StateDirectory, log: Logger, signal: AbortSignal): Promise<Launcher> {
   const logDirectory = join(state.path, "log");
   mkdirSync(logDirectory, { recursive: true, mode: 0o700 });
-  return await Launcher.ensure({
-    socketPath: join(state.run, "launcher.sock"),
-    binary: native("launcher"),
+  const binary = native("launcher");
+  const socketPath = join(state.run, "launcher.sock");
+  const launcher = await Launcher.ensure({
+    socketPath,
+    binary,
     pidfile: join(state.run, "launcher.pid"),
     logFile: join(logDirectory, "launcher.log"),
     log: (message) => log.warn(message),
     signal,
   });
+  enterLauncher(launcher, binary, socketPath);
+  return launcher;
 }
 
 async function baseImage(stateDirectory: string): Promise<Image> {
