@@ -8,6 +8,6 @@ await using sandbox = await Sandbox.create("sh", "-c", "sleep 0.5; exec python3 
 });
 await sandbox.waitUntilReady({ timeoutMs: 60_000 });
 
-const get = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000/etc/hostname').status)";
+const get = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000/').status)";
 const client = await sandbox.exec("python3", "-c", get);
 console.log("status:", await client.stdout.read());

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
-import { ConflictError, ExecTimeoutError, NotFoundError, Sandbox, SandboxTerminatedError } from "@atoll/sdk";
+import { App, ConflictError, ExecTimeoutError, NotFoundError, Sandbox, SandboxTerminatedError } from "@atoll/sdk";
 import { useServer } from "../support/server.ts";
 
 useServer();
 
 let sandbox: Sandbox;
 before(async () => {
-  sandbox = await Sandbox.create({ app: "sdk-exec", timeoutMs: 120_000, env: { INHERITED: "yes" }, workdir: "/usr" });
+  const app = await App.lookup("sdk-exec", { createIfMissing: true });
+  sandbox = await Sandbox.create({ app, timeoutMs: 120_000, env: { INHERITED: "yes" }, workdir: "/usr" });
 });
 after(() => sandbox?.terminate());
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { test } from "node:test";
+import { before, test } from "node:test";
 import { promisify } from "node:util";
 import * as sdk from "@atoll/sdk";
 import { App, Client, defaultClient, Sandbox, Secret } from "@atoll/sdk";
@@ -9,6 +9,7 @@ import { useServer } from "../support/server.ts";
 useServer();
 
 const app = "sdk-sandbox";
+before(() => App.lookup(app, { createIfMissing: true }));
 
 test("a sandbox's command runs with its env, secrets, workdir and user", async () => {
   await Secret.put("sdk-sandbox-secret", { FROM_SERVER: "s", BOTH: "s" });
@@ -86,7 +87,7 @@ test("sandboxes are listed by app, tags and state, newest first", async () => {
     (await Array.fromAsync(Sandbox.list({ app, ...options }))).map(({ id }) => id);
   assert.deepEqual(await ids({ tags: { run } }), made.map(({ id }) => id).toReversed());
   assert.deepEqual(await ids({ tags: { run, part: "b" } }), [made[1]?.id]);
-  assert.deepEqual(await ids({ tags: { run }, app: "another-app" }), []);
+  assert.deepEqual(await ids({ tags: { run }, app: "default" }), []);
   await made[0]?.setTags({ run, part: "z" });
   assert.deepEqual(await ids({ tags: { run, part: "z" } }), [made[0]?.id]);
   await Promise.all(made.map((sandbox) => sandbox.terminate()));
