@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the native programs: sh native/build.sh [outdir]. SANITIZE=1 builds them with AddressSanitizer and UndefinedBehaviorSanitizer.
+# Builds the native programs: sh native/build.sh [outdir]. SANITIZE=1 builds them with AddressSanitizer and UndefinedBehaviorSanitizer;
+# PROGRAMS="init" builds only those named.
 # What is up to date, by the content of its sources and the compiler's version, is left alone.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -30,7 +31,12 @@ build() {
   mv "$out/.$name.print.$$" "$out/$name.print"
 }
 
-build init "$here"/init*.c
-if [ -e "$here/launcher.c" ]; then
-  build launcher "$here"/launcher*.c
-fi
+wanted() {
+  case " ${PROGRAMS:-init launcher} " in *" $1 "*) [ -e "$here/$1.c" ] ;; *) return 1 ;; esac
+}
+
+for program in init launcher; do
+  if wanted "$program"; then
+    build "$program" "$here/$program"*.c
+  fi
+done

@@ -175,6 +175,15 @@ void link_setup_done(uint32_t request, struct failure failure);
 void link_start_refused(uint32_t id, struct failure failure);
 void link_probe_result(uint32_t request, int error);
 
+void link_resumed(void);
+void link_unknown(uint32_t id);
+void link_pong(uint32_t request);
+void link_hang_up(void);
+
+/* init_commands.c: what the daemon says; false when a frame is not what it should be */
+bool command_resume(struct frame_reader *reader);
+bool command_take(struct frame *frame);
+
 /* init_process.c: what runs, and its streams */
 extern struct node saying_processes, sendable_outputs, all_processes;
 void processes_open(void);

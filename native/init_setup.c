@@ -48,7 +48,8 @@ static struct failure enter(const char *root) {
     return (struct failure){errno, "pivot_root"};
   if (umount2(".", MNT_DETACH) != 0)
     return (struct failure){errno, "umount"};
-  return (struct failure){drop_mount_capability(), "capabilities"};
+  int error = drop_mount_capability();
+  return (struct failure){error, error != 0 ? "capabilities" : ""};
 }
 
 /* A SETUP that is repeated after a lost connection must not enter the same path inside the root it has entered. */

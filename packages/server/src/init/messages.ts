@@ -89,7 +89,7 @@ function startStep(reader: PayloadReader): string {
 
 function setupStep(reader: PayloadReader): string {
   const value = reader.text();
-  if (!/^[a-z/]{0,32}$/.test(value)) throw new ProtocolError("cannot accept an unknown step of a setup");
+  if (!/^[a-z._]{0,32}$/.test(value)) throw new ProtocolError("cannot accept an unknown step of a setup");
   return value;
 }
 

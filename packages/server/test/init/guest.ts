@@ -18,8 +18,10 @@ export interface Build {
 
 /** The release build and the one that AddressSanitizer and UndefinedBehaviorSanitizer watch. */
 export function builds(): Build[] {
-  execFileSync("sh", [join(native, "build.sh")], { stdio: "pipe" });
-  execFileSync("sh", [join(native, "build.sh")], { stdio: "pipe", env: { ...process.env, SANITIZE: "1" } });
+  for (const SANITIZE of ["", "1"]) {
+    const env = { ...process.env, PROGRAMS: "init", SANITIZE };
+    execFileSync("sh", [join(native, "build.sh")], { stdio: "pipe", env });
+  }
   return [
     { name: "plain", path: join(native, "build/init") },
     { name: "sanitized", path: join(native, "build/sanitize/init") },

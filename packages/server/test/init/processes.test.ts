@@ -11,6 +11,15 @@ const passwd = "root:x:0:0:root:/root:/bin/sh\nalice:x:1234:2345:Alice:/home/ali
 const group = "root:x:0:\nstaff:x:50:alice,bob\nwheel:x:60:bob,alice\nothers:x:70:bob\n";
 const identity = ["sh", "-c", "echo $(id -u):$(id -g):$(id -G)"];
 
+/** Becomes init in a root of its own, as a runtime starts it, with a second root at /late. */
+const holder = `
+  H=$CONTROL/holder; mkdir $H; mount -t tmpfs holder $H
+  for d in usr dev proc sys; do mkdir $H/$d; mount --rbind /$d $H/$d; done
+  mkdir $H/.atoll $H/late; mount --bind $CONTROL $H/.atoll
+  mount -t tmpfs late $H/late; mkdir $H/late/usr; mount --rbind /usr $H/late/usr; : >$H/late/late-marker
+  for r in $H $H/late; do ln -s usr/bin usr/lib usr/lib64 $r; done
+  cp "$0" $H/init; cd $H; pivot_root . .; umount -l .; exec /init --control /.atoll`;
+
 for (const build of builds()) {
   describe(`processes of init (${build.name})`, () => {
     test("exit codes and signals are reported as waitpid gives them", async () => {
@@ -215,23 +224,21 @@ for (const build of builds()) {
       assert.equal((await guest.link.setup("", "x".repeat(100), soon())).step, "hostname");
     });
 
-    test("SETUP enters another root once, and init can still connect again", async () => {
-      const root =
-        "mkdir -p $CONTROL/root; mount -t tmpfs none $CONTROL/root; cd $CONTROL/root; mkdir usr dev; mount --rbind /usr usr; ln -s usr/bin usr/lib usr/lib64 .";
-      await using guest = await Guest.start(build, { before: `${root}; cd /` });
-      const path = join(guest.directory, "root");
-      assert.deepEqual(await guest.link.setup(path, "", soon()), { errno: 0, step: "" });
-      assert.deepEqual(await guest.link.setup(path, "", soon()), { errno: 0, step: "" });
+    test("SETUP enters another root once, leaves nothing of the old one in reach, and init can connect again", async () => {
+      await using guest = await Guest.start(build, { before: holder });
+      assert.deepEqual(await guest.link.setup("/late", "", soon()), { errno: 0, step: "" });
+      assert.deepEqual(await guest.link.setup("/late", "", soon()), { errno: 0, step: "" });
       assert.deepEqual(await guest.link.setup("/usr", "", soon()), { errno: errno.EBUSY, step: "root" });
       await guest.stopListening();
       await guest.listen();
       await guest.link.whenConnected(soon());
-      const listing = await guest.run(1, ["sh", "-c", "ls / | tr '\\n' ' '; grep CapBnd /proc/self/status"], {
-        env: ["PATH=/bin"],
-      });
-      assert.match(listing.stdout, /^bin dev lib lib64 proc sys usr /);
-      const bounding = BigInt(`0x${/CapBnd:\s+([0-9a-f]+)/.exec(listing.stdout)?.[1]}`);
+      const look =
+        "ls -A / | tr '\\n' ' '; grep CapBnd /proc/self/status; grep -c holder /proc/1/mountinfo; ls -l /proc/1/cwd";
+      const seen = (await guest.run(1, ["sh", "-c", look], { env: ["PATH=/bin"] })).stdout;
+      assert.match(seen, /^\.atoll bin dev late-marker lib lib64 proc sys usr /);
+      const bounding = BigInt(`0x${/CapBnd:\s+([0-9a-f]+)/.exec(seen)?.[1]}`);
       assert.equal((bounding >> 21n) & 1n, 0n, "CAP_SYS_ADMIN is gone");
+      assert.match(seen, /\n0\n.* -> \/\n$/);
     });
   });
 }
