@@ -47,13 +47,13 @@ async function startInSlot(
 
 async function prepare(live: LiveSandbox, engine: Engine, signal: AbortSignal): Promise<void> {
   const { row } = live;
+  row.isDestroyed = false;
   mkdirSync(live.controlDirectory, { recursive: true });
   await live.listen();
   const network = row.spec.blockNetwork ? "none" : "open";
   const request = { key: live.key, controlDirectory: live.controlDirectory, network } as const;
   const holder = await step("prepare the isolation", () => engine.prepare(request, signal));
   row.holder = holder.record;
-  row.isDestroyed = false;
   live.watch(holder);
   live.note("prepared", row.spec.isolation);
 }
@@ -66,7 +66,6 @@ async function claim(live: LiveSandbox, engine: Engine, image: Image, signal: Ab
   const edits = context.gpus.edits(row.gpus);
   const request = {
     layers: image.layers,
-    hostname: row.id,
     limits: { cpu: spec.cpu, memoryBytes: spec.memoryBytes, pids: spec.pidsLimit, diskBytes: spec.diskBytes },
     devices: edits.devices,
     mounts: edits.mounts,
@@ -77,7 +76,7 @@ async function claim(live: LiveSandbox, engine: Engine, image: Image, signal: Ab
     step("reach the sandbox's init", () => link.whenConnected(connectLimit)),
   ]);
   live.note("claimed");
-  const { errno, step: failed } = await step("set up the sandbox", () => link.setup(claimed.root, row.id, signal));
+  const { errno, step: failed } = await step("set up the sandbox", () => link.setup(claimed.root, "", signal));
   if (errno !== 0)
     throw new AtollError("failed_to_start", `cannot set up the sandbox: ${failed} failed: errno ${errno}`);
   live.note("set_up");
