@@ -15,7 +15,7 @@ enum {
   FRAME_IN_MAX = 1 << 20,
   FRAME_OUT_MAX = 128 << 10,
   OUTPUT_FRAME_MAX = 64 << 10, /* payload of one OUTPUT */
-  OUTPUT_HELD_MAX = 256 << 10, /* unacknowledged bytes of one stream */
+  OUTPUT_HELD_MAX = 1 << 20, /* unacknowledged bytes of one stream */
   STDIN_HELD_MAX = 64 << 10,
   PROCESSES_MAX = 4096,
 };

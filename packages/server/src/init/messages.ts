@@ -9,7 +9,7 @@ export const fromInitLimit = 128 << 10;
 /** Most bytes of one OUTPUT. */
 export const outputLimit = 64 << 10;
 /** Most bytes of a stream that init sends ahead of their acknowledgement. */
-export const outputWindow = 256 << 10;
+export const outputWindow = 1 << 20;
 /** Most bytes of stdin that the daemon sends ahead of their acknowledgement. */
 export const stdinWindow = 64 << 10;
 

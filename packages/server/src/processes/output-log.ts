@@ -7,9 +7,9 @@ import { ByteWindow } from "./byte-window.ts";
 import type { OutputBudget } from "./output-budget.ts";
 
 /** init holds at most this much that is not acknowledged (native/PROTOCOL.md), so no more can be waiting to be written. */
-export const unacknowledgedBytes = 256 * 1024;
+export const unacknowledgedBytes = 1024 * 1024;
 /** Kept in memory behind the end for readers that follow it, and when nobody reads. */
-const followedBytes = 256 * 1024;
+const followedBytes = 1024 * 1024;
 const unfollowedBytes = 16 * 1024;
 const readBytes = 1024 * 1024;
 const retryMs = 1000;
