@@ -234,14 +234,27 @@ static void run_spawn(const struct spawn *spawn, const struct spawn_fds *fds) {
   report_and_exit(fds->report, &failure);
 }
 
-static bool open_streams(struct job *job, struct spawn_fds *fds) {
-  for (int i = 0; i < 2; i++) {
-    bool is_open = job->is_watched ? (fds->streams[i] = open("/dev/null", O_WRONLY | O_CLOEXEC)) >= 0
+/*
+ * An empty file of its own that nobody can write to. Not the host's /dev/null: a runtime hands its stdio to the root user of the
+ * sandbox (crun's fchown in linux.c), who could then take the device away from the whole machine with chmod.
+ */
+static int open_nothing(void) {
+  int fd = memfd_create("nothing", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
+    return fd;
+  close(fd);
+  return -1;
+}
+
+static bool open_streams(struct job *job, const struct spawn *spawn, struct spawn_fds *fds) {
+  fds->input = job->is_watched ? open_nothing() : open_input(spawn);
+  for (int i = 0; i < 2 && fds->input >= 0; i++) {
+    bool is_open = job->is_watched ? (fds->streams[i] = fcntl(fds->input, F_DUPFD_CLOEXEC, 3)) >= 0
                                    : open_capture(job, i, &fds->streams[i]);
     if (!is_open)
       return false;
   }
-  return true;
+  return fds->input >= 0;
 }
 
 static void note_start_time(struct job *job) {
@@ -251,8 +264,7 @@ static void note_start_time(struct job *job) {
 }
 
 static int start_spawn(struct job *job, const struct spawn *spawn, struct spawn_fds *fds) {
-  fds->input = open_input(spawn);
-  if (fds->input < 0 || !open_report(job, &fds->report) || !open_streams(job, fds))
+  if (!open_report(job, &fds->report) || !open_streams(job, spawn, fds))
     return errno;
   job->pid = fork();
   if (job->pid == 0)

@@ -47,7 +47,10 @@ export interface HostRules {
   readonly subnet: string;
 }
 
-/** On the host: what comes from sandboxes never reaches the host's own services, and leaves it under the host's address. */
+/**
+ * On the host: what comes from sandboxes never reaches the host's own services, and leaves it under the host's address. Since the host
+ * forwards, its neighbours could else begin connections to sandboxes, as could the sandboxes of another server on this machine.
+ */
 export function hostRules({ table, link, subnet }: HostRules): string {
   return `table inet ${table}
 delete table inet ${table}
@@ -56,6 +59,11 @@ table inet ${table} {
     type filter hook input priority filter; policy accept;
     iifname "${link}" ct state established,related accept
     iifname "${link}" reject with icmpx admin-prohibited
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    oifname "${link}" ct state established,related accept
+    oifname "${link}" reject with icmpx admin-prohibited
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;

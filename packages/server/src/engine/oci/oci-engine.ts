@@ -1,5 +1,5 @@
 /** Sandboxes through an OCI runtime: the engine's promise kept with a runtime, a cgroup, a network slot and a disk for each. */
-import { chown, mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Isolation } from "@atoll/protocol";
@@ -115,6 +115,8 @@ export class OciEngine implements Engine {
     const uids = this.#runtime.hasUserNamespace ? this.#machine.uids.take() : { base: 0, size: 0 };
     unwind.defer(() => this.#machine.uids.release(uids.base));
     await chown(request.controlDirectory, uids.base, uids.base);
+    // Whoever reaches the socket can pose as init, and is told the environment of what is started: only root inside may.
+    await chmod(request.controlDirectory, 0o700);
     const disk = makeWritable(this.#machine.launcher, this.#disk(key), this.#machine.defaultDiskBytes, signal);
     const [started] = await Promise.all([this.#run(request, slot, uids, signal), disk]);
     unwind.move();

@@ -9,8 +9,8 @@ interface DetachedOptions extends SpawnOptions {
 }
 
 /**
- * Runs a runtime that leaves a sandbox behind. Its stdio is /dev/null, since the sandbox inherits it: a pipe would stay open for as long as
- * the sandbox lives, and a file would be open inside it.
+ * Runs a runtime that leaves a sandbox behind. Its stdio is an empty file that cannot be written, since the sandbox inherits and owns it:
+ * a pipe would stay open for as long as the sandbox lives, and a device or file of the host would be the sandbox's to change.
  * @throws AtollError failed_to_start with the last thing the runtime said
  */
 export async function runDetached(
