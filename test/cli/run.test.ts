@@ -159,8 +159,8 @@ describe("atoll run", () => {
   });
 
   test("--block-network leaves loopback alone", async () => {
-    const script = "import os; print(sorted(os.listdir('/sys/class/net')))";
-    assert.equal(await succeed("run", "--block-network", "--", "python3", "-c", script), "['lo']");
+    const script = "import socket; print(socket.if_nameindex())";
+    assert.equal(await succeed("run", "--block-network", "--", "python3", "-c", script), "[(1, 'lo')]");
   });
 
   test("-t gives the command a terminal", async () => {

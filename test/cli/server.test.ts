@@ -48,11 +48,13 @@ describe("the server's verbs", () => {
   test("a server of its own directory: serve, what sandboxes outlive, and stop", async (t) => {
     const directory = await mkdtemp(join(tmpdir(), "atoll-serve-"));
     const env = { ATOLL_URL: "", ATOLL_TOKEN: "", ATOLL_STATE_DIR: directory };
+    const foreground = start(["serve"], { env });
     t.after(async () => {
+      foreground.child.kill();
+      await foreground.finished;
       await atoll(["stop"], { env });
       await rm(directory, { recursive: true });
     });
-    const foreground = start(["serve"], { env });
     await foreground.seen(/listening/);
     const again = await atoll(["serve"], { env });
     assert.equal(again.code, 125);

@@ -33,8 +33,8 @@ export function processOptions(values: Values<typeof commandOptions>, pty: Pty |
   };
 }
 
-/** The terminal that atoll runs in, as the size and kind of the one inside. */
+/** The terminal that atoll runs in, as the size and kind of the one inside. One that does not know its size says 0. */
 export function ownPty(): Pty {
-  const { rows = 24, columns: cols = 80 } = process.stdout;
-  return { rows, cols, term: process.env.TERM || "xterm-256color" };
+  const { rows, columns } = process.stdout;
+  return { rows: rows || 24, cols: columns || 80, term: process.env.TERM || "xterm-256color" };
 }

@@ -1,5 +1,5 @@
 /** A sandbox that lives as long as a verb of ours, and is never left behind by a Ctrl-C. */
-import { Sandbox, type SandboxCreateOptions } from "@atoll/sdk";
+import { App, type Client, Sandbox, type SandboxCreateOptions } from "@atoll/sdk";
 import { connect } from "./connect.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import { withNotice } from "./notice.ts";
@@ -23,8 +23,18 @@ export async function inNewSandbox(
 async function createWhole(command: readonly string[], options: SandboxCreateOptions, signal: AbortSignal) {
   const client = await connect(signal);
   // Not told of the signal: a creation that is given up half-way would leave its sandbox behind.
-  const sandbox = await withNotice("creating the sandbox", Sandbox.create(command, { ...options, client }));
+  const sandbox = await createSandbox(client, command, options);
   if (signal.aborted) await sandbox.terminate();
   signal.throwIfAborted();
   return sandbox;
+}
+
+/** Creates a sandbox; the app it is to belong to is made if there is none of that name. */
+export function createSandbox(client: Client, command: readonly string[], options: SandboxCreateOptions) {
+  const { app } = options;
+  const create = async () => {
+    if (typeof app === "string") await App.lookup(app, { createIfMissing: true, client });
+    return Sandbox.create(command, { ...options, client });
+  };
+  return withNotice("creating the sandbox", create());
 }

@@ -31,7 +31,7 @@ export const sandboxOptions = {
   gpu: one("MODEL", 'GPU model and count, such as A100 or A100:2, or "any".', text),
   "idle-timeout": one("DURATION", "Longest time without a running exec, stdin or connection.", duration),
   "block-network": flag("Leave nothing but loopback."),
-  app: one("NAME", 'App that the sandbox belongs to; "default" when absent.', text),
+  app: one("NAME", 'App that the sandbox belongs to, made if it is new; "default" when absent.', text),
   name: one("NAME", "Name of the sandbox, unique among the app's running ones.", text),
   tag: many("KEY=VALUE", "Label to find the sandbox by.", pairs),
   ...commandOptions,

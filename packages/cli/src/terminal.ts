@@ -1,5 +1,6 @@
 /** This terminal joined to one inside a sandbox: raw bytes both ways, its size followed, and always given back as it was. */
 import type { Process, Result, Terminal } from "@atoll/sdk";
+import { ownPty } from "./create-options.ts";
 import { Interrupted, onInterruption } from "./interrupt.ts";
 import { write } from "./print.ts";
 
@@ -36,7 +37,10 @@ function takeTerminal(terminal: Terminal, fail: (error: unknown) => void): () =>
       fail(error);
     }
   };
-  const onResize = () => terminal.resize(stdout.rows, stdout.columns);
+  const onResize = () => {
+    const { rows, cols } = ownPty();
+    terminal.resize(rows, cols);
+  };
   const restore = () => {
     stdin.off("data", onKeys);
     stdout.off("resize", onResize);

@@ -1,7 +1,6 @@
-import { Sandbox } from "@atoll/sdk";
 import { connect } from "../connect.ts";
 import { createOptions, ownPty } from "../create-options.ts";
-import { withNotice } from "../notice.ts";
+import { createSandbox } from "../new-sandbox.ts";
 import { flag } from "../option.ts";
 import { json, sandboxOptions } from "../options.ts";
 import { printJson, printLine } from "../print.ts";
@@ -19,7 +18,7 @@ export const create = defineVerb({
   async run({ values, command, signal }) {
     const client = await connect(signal);
     const options = createOptions(values, values.pty ? ownPty() : undefined);
-    const sandbox = await withNotice("creating the sandbox", Sandbox.create(command, { ...options, client, signal }));
+    const sandbox = await createSandbox(client, command, { ...options, signal });
     if (values.json) await printJson(sandbox.lastInfo);
     else await printLine(sandbox.id);
     return 0;
