@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { stdinWindow } from "../../src/init/messages.ts";
 import { builds, exitCode, Guest, soon } from "./guest.ts";
 
 const { signals } = constants;
@@ -127,6 +130,26 @@ for (const build of builds()) {
         assert.equal((await guest.result(number)).stdout, "once");
       }
       assert.equal((await guest.run(99, ["sh", "-c", `wc -l <${guest.directory}/log`])).stdout, "10\n");
+    });
+
+    test("stdin that init holds already is skipped when a new connection sends it again", async () => {
+      await using guest = await Guest.start(build);
+      const data = Buffer.alloc(2 * stdinWindow, "0123456789\n");
+      guest.start(1, ["sh", "-c", `until [ -e ${guest.directory}/go ]; do sleep 0.01; done; sha256sum`], {
+        stdin: true,
+      });
+      guest.link.writeStdin(1, 0, data.subarray(0, stdinWindow));
+      await guest.record.until(() => guest.record.of(1).stdin.offset === stdinWindow, soon());
+      guest.link.writeStdin(1, stdinWindow, data.subarray(stdinWindow));
+      await guest.link.ping(soon());
+      guest.link.hangUp();
+      await guest.record.until(() => guest.record.greetings.length === 2, soon());
+      guest.link.closeStdin(1, data.length);
+      await guest.link.ping(soon());
+      writeFileSync(join(guest.directory, "go"), "");
+      const result = await guest.result(1);
+      assert.equal(result.stdout.slice(0, 64), createHash("sha256").update(data).digest("hex"));
+      assert.deepEqual(guest.record.of(1).stdin, { offset: data.length, closed: true });
     });
 
     test("a released process is not reported any more, not even by the next greeting", async () => {
