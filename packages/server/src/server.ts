@@ -54,6 +54,8 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+const lastAnswersMs = 2000;
+
 /** Puts the daemon together around its engines and serves the native API. */
 export async function startServer(parts: Parts): Promise<RunningServer> {
   const { config, state, log } = parts;
@@ -88,6 +90,15 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const processes = new SandboxProcesses(sandboxes, context);
   tokens.ensureLocal(state.path);
   const admitted = admission(config.listen.host, (token) => tokens.isValid(token));
+  const collect = gc(sandboxes, context, parts.sweep);
+  // What an earlier daemon had begun and not stored when it died belongs to no sandbox.
+  const adopted = sandboxes.adopt(async () => {
+    const found = await collect(false, stopping.signal);
+    if (found.length > 0) log.warn({ found }, "removed what an earlier server left behind");
+  });
+  adopted.catch((error: unknown) => {
+    if (!stopping.signal.aborted) log.error({ err: error }, "cannot take up everything of an earlier server");
+  });
   let url = "";
   const app = edge({
     admission: admitted,
@@ -101,7 +112,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
         levels,
         gpus,
         metrics: measured,
-        gc: gc(sandboxes, context, parts.sweep),
+        gc: (isDryRun, signal) => adopted.then(() => collect(isDryRun, signal)),
         address: () => url,
       }),
       ...appHandlers(apps),
@@ -112,8 +123,6 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     },
   });
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
-  const adopted = sandboxes.adopt();
-  adopted.catch((error: unknown) => log.error({ err: error }, "cannot take up earlier sandboxes"));
   await app.listen({ ...config.listen });
   url = urlOf(app.server.address() as AddressInfo);
   state.publish({ pid: process.pid, url, version: packageJson.version, startedAt });
@@ -125,7 +134,10 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     hasSandboxes: () => !sandboxes.isEmpty,
     stop: async () => {
       stopping.abort(new Error("the server is stopping"));
+      // Waits are answered now; a client that does not take its answer is not waited for.
+      const timer = setTimeout(() => app.server.closeAllConnections(), lastAnswersMs);
       await app.close();
+      clearTimeout(timer);
       await adopted.catch(() => undefined);
       await sandboxes.stop();
       measured.close();

@@ -58,6 +58,11 @@ export class Process {
     return this.row.result !== undefined;
   }
 
+  /** Whether it has ended and its result is being found out. */
+  get isExiting(): boolean {
+    return this.#hasExited && !this.isFinished;
+  }
+
   /** Whether nothing more can come of it, so that init may forget it. */
   get isSettled(): boolean {
     return this.isFinished && this.stdout.isComplete && this.stderr.isComplete;

@@ -106,6 +106,11 @@ export class Processes implements InitHandler {
     return this.#live.get(mainNumber);
   }
 
+  /** Whether the sandbox's own command has ended and its result will be known in a moment. */
+  get isMainExiting(): boolean {
+    return this.main?.isExiting === true;
+  }
+
   /** What is stored of it, for as long as the sandbox lives. */
   get mainRow(): ProcessRow | undefined {
     return this.#mainRow;

@@ -13,7 +13,7 @@ const adoptTimeoutMs = 30_000;
 
 /**
  * Takes up a sandbox of an earlier daemon: listens where its init connects, and finds its holder again. What cannot be
- * found again ends, and says so.
+ * found again ends, and says so. `hearOut` comes next.
  */
 export async function adopt(live: LiveSandbox): Promise<void> {
   live.processes.adopt((row, stream) => keptBytes(live, row, stream));
@@ -26,6 +26,23 @@ export async function adopt(live: LiveSandbox): Promise<void> {
     live.context.log.error({ sandboxId: live.id, err: error }, "cannot adopt a sandbox");
     live.endWith(lost(`the server was restarted and could not take the sandbox up again: ${messageOf(error)}`));
   }
+}
+
+/**
+ * Lets init say what happened while no daemon listened, before anything is decided of the sandbox: a process whose time
+ * has run out since may have ended in time.
+ */
+export async function hearOut(live: LiveSandbox): Promise<void> {
+  const { link, holder, context } = live;
+  const limit = AbortSignal.any([live.ending.signal, context.stopping, AbortSignal.timeout(connectTimeoutMs)]);
+  // init answers a PING at once, and speaks of its processes at the end of that turn: before it reads a second one.
+  const heard = async () => {
+    await link?.ping(limit);
+    await link?.ping(limit);
+  };
+  // A link that ends or a wait that is over leaves the decision to the loop.
+  if (holder) await Promise.race([heard(), holder.gone]).catch(() => undefined);
+  live.isAdopting = false;
   if (live.row.state === "starting") await finishStart(live);
 }
 

@@ -39,7 +39,7 @@ export class Answers {
     make: (row: AnswerOf | undefined) => Promise<string>,
   ): Promise<string> {
     if (!repeatable) return make(undefined);
-    const scope = `${repeatable.scope} ${repeatable.key}`;
+    const scope = scopeOf(repeatable);
     const hash = createHash("sha256").update(JSON.stringify(repeatable.request)).digest();
     const earlier = this.#underway.get(scope) ?? this.#stored(scope);
     if (earlier) return await same(earlier, hash, repeatable.key).made;
@@ -52,6 +52,11 @@ export class Answers {
     }
   }
 
+  /** Whether a repetition would get an answer that was given before. */
+  has(repeatable: Repeatable): boolean {
+    return this.#stored(scopeOf(repeatable)) !== undefined;
+  }
+
   #stored(scope: string): Underway | undefined {
     const row = this.#store.answers.get(scope);
     return row && { hash: row.requestHash, made: Promise.resolve(row.madeId) };
@@ -59,6 +64,10 @@ export class Answers {
 }
 
 export type AnswerOf = (madeId: string) => AnswerRow;
+
+function scopeOf({ scope, key }: Repeatable): string {
+  return `${scope} ${key}`;
+}
 
 function same(earlier: Underway, hash: Uint8Array, key: string): Underway {
   if (timingSafeEqual(earlier.hash, hash)) return earlier;

@@ -16,8 +16,9 @@ export function gc(
 ): Gc {
   return async (isDryRun, signal) => {
     const leaks = [...(await sweep(signal))];
-    leaks.push(...(await strays(state.output, new Set([...store.sandboxes.ids(), ...sandboxes.ids()]))));
-    leaks.push(...(await strays(state.run, sandboxes.holderKeys(), isKey)));
+    const ids = () => new Set([...store.sandboxes.ids(), ...sandboxes.ids()]);
+    leaks.push(...(await strays(state.output, ids)));
+    leaks.push(...(await strays(state.run, () => sandboxes.holderKeys(), isKey)));
     const found: GcReport["found"] = [];
     for (const leak of leaks) found.push({ ...described(leak), removed: !isDryRun && (await remove(leak)) });
     return found;
@@ -41,10 +42,13 @@ function isKey(name: string): boolean {
 
 async function strays(
   directory: string,
-  known: ReadonlySet<string>,
+  known: () => ReadonlySet<string>,
   isOurs: (name: string) => boolean = () => true,
 ): Promise<Leak[]> {
-  const names = (await readdir(directory)).filter((name) => isOurs(name) && !known.has(name));
+  const there = await readdir(directory);
+  // Looked up only now, so that what was made while the directory was read is known.
+  const ours = known();
+  const names = there.filter((name) => isOurs(name) && !ours.has(name));
   return names.map((name) => {
     const what = join(directory, name);
     return { kind: "file", what, remove: () => rm(what, { recursive: true, force: true }) };

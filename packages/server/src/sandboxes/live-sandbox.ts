@@ -36,6 +36,8 @@ export class LiveSandbox {
   retryAt = 0;
   failures = 0;
   isStored = false;
+  /** What has become of it since an earlier daemon is not known yet. */
+  isAdopting = false;
   #oomKills = 0;
   #environment: Readonly<Record<string, string>> | undefined;
 

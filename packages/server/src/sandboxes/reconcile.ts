@@ -54,7 +54,8 @@ export class Reconciler {
   }
 
   #step(live: LiveSandbox, now: number): number {
-    const processesAt = live.row.state === "running" ? live.processes.enforceDeadlines(now) : Number.POSITIVE_INFINITY;
+    const isKnown = live.row.state === "running" && !live.isAdopting;
+    const processesAt = isKnown ? live.processes.enforceDeadlines(now) : Number.POSITIVE_INFINITY;
     const step = nextStep(this.#facts(live), now);
     if (step.act === "wait") return Math.min(step.until, processesAt);
     if (step.act === "end") this.#begin(live, () => end(live, step.result));
@@ -83,7 +84,7 @@ export class Reconciler {
     return {
       ...row,
       ...row.spec,
-      isBusy: this.#busy.has(live),
+      isBusy: this.#busy.has(live) || live.isAdopting || live.processes.isMainExiting,
       ending: row.ending ?? (live.ending.signal.aborted ? live.ending.signal.reason : undefined),
       mainResult: live.mainResult,
       holderEnd: live.holderEnd,

@@ -5,7 +5,7 @@ import { newId } from "../id.ts";
 import { checkSize } from "../processes/processes.ts";
 import { terminated } from "../processes/result.ts";
 import type { SandboxRow } from "../store/rows.ts";
-import { adopt } from "./adopting.ts";
+import { adopt, hearOut } from "./adopting.ts";
 import { type AnswerOf, Answers, type Repeatable } from "./answers.ts";
 import type { Context } from "./context.ts";
 import { environmentOf, withDefaults } from "./defaults.ts";
@@ -41,6 +41,7 @@ export class Sandboxes {
   readonly #context: Context;
   readonly #live = new Map<string, LiveSandbox>();
   readonly #reconciler: Reconciler;
+  readonly #holdersKnown = Promise.withResolvers<void>();
   #sequence: number;
 
   /** @param context whose `wake` is to call `wake` of this */
@@ -55,16 +56,33 @@ export class Sandboxes {
     this.#reconciler.wake();
   }
 
-  /** Takes up what an earlier daemon left. Settles once each sandbox was looked at. */
-  async adopt(): Promise<void> {
+  /**
+   * Takes up what an earlier daemon left. Settles once each sandbox was looked at.
+   * @param removeStrays removes what belongs to none of them. Nothing is created before: what is new could otherwise share
+   *   user ids with a holder that an earlier daemon had no time to record.
+   */
+  async adopt(removeStrays: () => Promise<void>): Promise<void> {
     const found = this.#context.store.sandboxes.unsettled().map((row) => this.#remember(row));
-    for (const live of found) live.isStored = true;
-    const queue = found.filter((live) => !live.isFinished);
+    for (const live of found) {
+      live.isStored = true;
+      live.isAdopting = !live.isFinished;
+    }
+    const queue = found.filter((live) => live.isAdopting);
+    const heard: Promise<void>[] = [];
     const workers = Array.from({ length: adoptionsAtOnce }, async () => {
-      for (let live = queue.shift(); live; live = queue.shift()) await this.#adoptOne(live);
+      for (let live = queue.shift(); live; live = queue.shift()) {
+        await adopt(live);
+        heard.push(this.#hear(live));
+      }
     });
     this.wake();
-    await Promise.all(workers);
+    try {
+      await Promise.all(workers);
+      await removeStrays();
+    } finally {
+      this.#holdersKnown.resolve();
+    }
+    await Promise.all(heard);
   }
 
   /** Stops without ending any sandbox: the next daemon takes them up. */
@@ -94,7 +112,11 @@ export class Sandboxes {
    */
   async create(request: SandboxCreate, repeatable: Repeatable | undefined, signal: AbortSignal): Promise<Sandbox> {
     const callerGone = repeatable ? new AbortController().signal : signal;
-    const id = await this.answers.once(repeatable, (answer) => this.#create(request, answer, callerGone));
+    const make = () => this.answers.once(repeatable, (answer) => this.#create(request, answer, callerGone));
+    let id = await make();
+    await this.#begun(id, signal);
+    // The sandbox of the first request may have been lost to a restart before its command was begun: then it is made anew.
+    if (repeatable && !this.answers.has(repeatable)) id = await make();
     const sandbox = this.get(id);
     if (!isPlatformFailure(sandbox.result)) return sandbox;
     const reason = sandbox.result?.message ?? "";
@@ -181,6 +203,7 @@ export class Sandboxes {
   async #create(request: SandboxCreate, answer: AnswerOf | undefined, callerGone: AbortSignal): Promise<string> {
     const { images, levels, stopping } = this.#context;
     this.#checkRoom(request);
+    await this.#holdersKnown.promise;
     const isolation = await levels.choose(request.isolation);
     const image = await images.resolve(request.image ?? "base", AbortSignal.any([stopping, callerGone]));
     // Other requests ran while these were found out; from here to the map nothing is awaited.
@@ -267,8 +290,8 @@ export class Sandboxes {
     return live;
   }
 
-  async #adoptOne(live: LiveSandbox): Promise<void> {
-    await adopt(live);
+  async #hear(live: LiveSandbox): Promise<void> {
+    await hearOut(live);
     if (live.row.state === "running") this.#probe(live);
     this.wake();
   }
@@ -277,6 +300,12 @@ export class Sandboxes {
     probeUntilReady(live).catch((error: unknown) => {
       this.#context.log.error({ sandboxId: live.id, err: error }, "cannot probe a sandbox");
     });
+  }
+
+  /** Settles once it runs or is finished. */
+  async #begun(id: string, signal: AbortSignal): Promise<void> {
+    const live = this.live(id);
+    await live?.changed.until(() => live.row.state === "running" || live.isFinished, signal);
   }
 
   async #until(
