@@ -45,6 +45,18 @@ bool loop_add(int fd, uint32_t events, struct source *source) {
   return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+/*
+ * epoll_ctl(2): a closed descriptor stays registered while a copy of it is open, and a child that was just forked has copies of
+ * all until it executes. So what is in the loop is always taken out before it is closed.
+ */
+void loop_close(int *fd) {
+  if (*fd < 0)
+    return;
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, *fd, NULL);
+  close(*fd);
+  *fd = -1;
+}
+
 void loop_change(int fd, uint32_t events, struct source *source) {
   struct epoll_event event = {.events = events, .data.ptr = source};
   epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event);
@@ -99,6 +111,7 @@ static void turn(void) {
     source->ready(source->owner, events[i].events);
   }
   jobs_expire();
+  jobs_bury(); /* before its answer leaves, so that a request that was answered holds nothing any more */
   link_turn();
   jobs_bury();
   watch_bury();
@@ -145,6 +158,14 @@ static int start_failed(const struct failure *failure) {
   }
   fprintf(stderr, "launcher: cannot serve: %s: %s\n", failure->step, strerror(failure->error));
   return EXIT_FAILED;
+}
+
+/* Whatever the caller forgot to close would else be open in every sandbox's runtime for as long as the launcher runs. */
+static void close_inherited_descriptors(void) {
+  if (close_range(3, ~0u, 0) == 0)
+    return;
+  for (int fd = 3; fd < 1024; fd++)
+    close(fd);
 }
 
 /* stderr stays where it was given. Session and standard streams are the launcher's own, so no terminal ends it. */
@@ -234,8 +255,10 @@ int main(int argc, char **argv) {
   if (argc < 2 || !parse(argc - 1, argv + 1, &serve))
     return usage();
   char **rest = argv + 1 + optind;
-  if (strcmp(argv[1], "serve") == 0 && !*rest)
+  if (strcmp(argv[1], "serve") == 0 && !*rest) {
+    close_inherited_descriptors();
     return serve.is_detached ? run_detached(&serve) : run(&serve, -1);
+  }
   if (strcmp(argv[1], "enter") == 0 && *rest)
     return enter(serve.socket_path, rest);
   return usage();

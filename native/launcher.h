@@ -100,6 +100,7 @@ struct source {
   void *owner;
 };
 bool loop_add(int fd, uint32_t events, struct source *source);
+void loop_close(int *fd);
 void loop_change(int fd, uint32_t events, struct source *source);
 uint64_t now_ms(void);
 

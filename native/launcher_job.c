@@ -59,9 +59,9 @@ static void job_over(struct job *job) {
 }
 
 static void job_free(struct job *job) {
-  close_fd(&job->report);
+  loop_close(&job->report);
   for (int i = 0; i < 2; i++) {
-    close_fd(&job->captures[i].fd);
+    loop_close(&job->captures[i].fd);
     free(job->captures[i].bytes);
   }
   free(job);
@@ -102,7 +102,7 @@ static void start_watching(struct job *job) {
 
 /* The child of a failed request is waited for, so that nothing it held is left when the answer arrives. */
 static void reported(struct job *job) {
-  close_fd(&job->report);
+  loop_close(&job->report);
   job->is_reported = true;
   if (job->failure.error != 0)
     return;
@@ -141,8 +141,8 @@ static void report_ready(void *owner, uint32_t events) {
     read_report(job);
 }
 
-/* What does not fit is read all the same, so that the program is never held up. */
-static void capture_read(struct capture *capture) {
+/* What does not fit is read all the same, so that the program is never held up. False when there was nothing. */
+static bool capture_read(struct capture *capture) {
   uint8_t dropped[CAPTURE_MAX];
   size_t room = CAPTURE_MAX - capture->length;
   if (!capture->bytes)
@@ -153,7 +153,14 @@ static void capture_read(struct capture *capture) {
   if (count > 0 && is_kept)
     capture->length += (size_t)count;
   if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
-    close_fd(&capture->fd);
+    loop_close(&capture->fd);
+  return count > 0;
+}
+
+/* Everything written so far that fits. */
+static void capture_drain(struct capture *capture) {
+  while (capture->fd >= 0 && capture->length < CAPTURE_MAX && capture_read(capture)) {
+  }
 }
 
 static void capture_ready(struct job *job, struct capture *capture) {
@@ -197,10 +204,22 @@ static bool open_capture(struct job *job, int index, int *writer) {
   return watch_reading(capture->fd, &capture->source, index == 0 ? output_ready : error_ready, job);
 }
 
+/*
+ * An empty file of its own that nobody can write to. Not the host's /dev/null: a runtime hands its stdio to the root user of the
+ * sandbox (crun's fchown in linux.c), who could then take the device away from the whole machine with chmod.
+ */
+static int open_nothing(void) {
+  int fd = memfd_create("nothing", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
+    return fd;
+  close(fd);
+  return -1;
+}
+
 /* Ordinary memory as stdin: there is no pipe to feed, and programs may open /dev/stdin again. */
 static int open_input(const struct spawn *spawn) {
   if (spawn->input_length == 0)
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return open_nothing();
   int fd = memfd_create("stdin", MFD_CLOEXEC);
   if (fd < 0)
     return -1;
@@ -234,20 +253,8 @@ static void run_spawn(const struct spawn *spawn, const struct spawn_fds *fds) {
   report_and_exit(fds->report, &failure);
 }
 
-/*
- * An empty file of its own that nobody can write to. Not the host's /dev/null: a runtime hands its stdio to the root user of the
- * sandbox (crun's fchown in linux.c), who could then take the device away from the whole machine with chmod.
- */
-static int open_nothing(void) {
-  int fd = memfd_create("nothing", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
-    return fd;
-  close(fd);
-  return -1;
-}
-
 static bool open_streams(struct job *job, const struct spawn *spawn, struct spawn_fds *fds) {
-  fds->input = job->is_watched ? open_nothing() : open_input(spawn);
+  fds->input = open_input(spawn);
   for (int i = 0; i < 2 && fds->input >= 0; i++) {
     bool is_open = job->is_watched ? (fds->streams[i] = fcntl(fds->input, F_DUPFD_CLOEXEC, 3)) >= 0
                                    : open_capture(job, i, &fds->streams[i]);
@@ -386,6 +393,9 @@ static void expire(struct job *job) {
     kill(job->pid, SIGKILL);
     job->deadline = UINT64_MAX - 1; /* once */
   } else {
+    /* A launcher that is itself short of time may not have looked at them since. */
+    capture_drain(&job->captures[0]);
+    capture_drain(&job->captures[1]);
     finish_if_complete(job);
   }
 }

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 enum {
-  PEERS_MAX = 8,          /* connections at a time; all but one have not attached */
+  BACKLOG = 128,
+  PEERS_MAX = 8,           /* connections at a time; all but one have not attached */
   OUTGOING_HIGH = 1 << 20, /* with more than this unread by the daemon, its requests wait */
   READ_STEP = 64 << 10,
   SMALL_FRAME = 64 + STEP_MAX,
@@ -68,8 +69,7 @@ static void hang_up(struct peer *peer) {
   if (peer->fd < 0)
     return;
   shutdown(peer->fd, SHUT_RDWR);
-  close(peer->fd);
-  peer->fd = -1;
+  loop_close(&peer->fd);
   if (peer == attached)
     attached = NULL;
 }
@@ -392,7 +392,7 @@ struct failure link_open(const char *path) {
   unlink(path);
   listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   listener_source.ready = listener_ready;
-  if (listener < 0 || !bind_private() || listen(listener, PEERS_MAX) != 0 || !loop_add(listener, EPOLLIN, &listener_source))
+  if (listener < 0 || !bind_private() || listen(listener, BACKLOG) != 0 || !loop_add(listener, EPOLLIN, &listener_source))
     return failure_of(errno, "socket %s", path);
   return SUCCESS;
 }

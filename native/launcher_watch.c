@@ -47,14 +47,8 @@ bool watch_add(pid_t pid, uint64_t start_time) {
   return find(pid, start_time) || add(pid, start_time);
 }
 
-static void close_pidfd(struct watched *watched) {
-  if (watched->pidfd >= 0)
-    close(watched->pidfd);
-  watched->pidfd = -1;
-}
-
 static void end(struct watched *watched, int status) {
-  close_pidfd(watched);
+  loop_close(&watched->pidfd);
   watched->has_ended = true;
   watched->status = status;
   link_gone(watched->pid, watched->start_time, status);
@@ -72,7 +66,7 @@ static void pidfd_ready(void *owner, uint32_t events) {
     return;
   bool is_there = process_read(watched->pid, &state) && state.start_time == watched->start_time;
   if (is_there && state.parent == getpid())
-    close_pidfd(watched);
+    loop_close(&watched->pidfd);
   else
     end(watched, is_there ? state.exit_status : -1);
 }
@@ -94,7 +88,7 @@ static void drop(struct watched *watched) {
     link = &(*link)->next;
   *link = watched->next;
   watched_count--;
-  close_pidfd(watched);
+  loop_close(&watched->pidfd);
   watched->has_ended = true; /* an event of this turn may still name it */
   watched->next = forgotten;
   forgotten = watched;
@@ -154,7 +148,9 @@ static void watch_ended_already(uint32_t request, pid_t pid) {
 
 void watch_request(uint32_t request, pid_t pid) {
   struct process_state state;
-  if (pid > 0 && process_descends_from(pid, getpid()) && process_read(pid, &state))
+  if (pid <= 0) /* unused places of the ring have pid 0 */
+    link_watched(request, ESRCH, 0);
+  else if (process_descends_from(pid, getpid()) && process_read(pid, &state))
     watch_running(request, pid, &state);
   else
     watch_ended_already(request, pid);

@@ -26,7 +26,7 @@ export interface Spawn {
   readonly inHostNetwork: boolean;
   /** With /proc/sys/net hidden in a mount namespace of its own (runsc). */
   readonly hideProcSysNet: boolean;
-  /** Stdio on /dev/null and watched until its end, instead of captured. */
+  /** Stdio on an empty file, and watched until its end, instead of captured. */
   readonly isWatched: boolean;
 }
 
