@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Sandbox } from "@atoll/sdk";
 import { CliError } from "../errors.ts";
+import { runningLauncher } from "../launcher.ts";
 import { withNotice } from "../notice.ts";
 import { json } from "../options.ts";
 import { printJson, printLine } from "../print.ts";
+import { startServer } from "../start-server.ts";
 import { isAlive, runningServer, serverLog } from "../state.ts";
-import { stopLauncher } from "../stop-launcher.ts";
 import { defineVerb } from "../verb.ts";
 
 const limitMs = 30_000;
@@ -13,11 +14,13 @@ const pollMs = 20;
 
 export const stop = defineVerb({
   usage: "",
-  description: "Terminates all sandboxes of this machine's server and stops it. Does nothing when none runs.",
+  description:
+    "Terminates all sandboxes of this machine's server and stops it, also those of a server that was killed.",
   options: { json },
   arguments: [0, 0],
   async run({ values, signal }) {
-    const server = runningServer();
+    // Sandboxes outlive a server that was ended or killed; only a server knows how to end them.
+    const server = runningServer() ?? (runningLauncher() ? await startServer(signal) : undefined);
     const terminated = server ? await withNotice("stopping the server", stopServer(server.pid, signal)) : [];
     if (values.json) await printJson({ pid: server?.pid ?? null, terminated });
     else await printLine(server ? `stopped the server; sandboxes terminated: ${terminated.length}` : "no server runs");
@@ -29,8 +32,10 @@ async function stopServer(pid: number, signal: AbortSignal): Promise<string[]> {
   const terminated = await terminateAll(signal);
   process.kill(pid, "SIGTERM");
   await untilGone("the server", pid, signal);
-  const launcher = stopLauncher();
-  if (launcher !== undefined) await untilGone("the launcher", launcher, signal);
+  const launcher = runningLauncher();
+  if (launcher === undefined) return terminated;
+  process.kill(launcher, "SIGTERM");
+  await untilGone("the launcher", launcher, signal);
   return terminated;
 }
 

@@ -3,14 +3,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stateDirectory } from "./state.ts";
 
-/** @returns the pid that was told to end; undefined when none runs for this state directory */
-export function stopLauncher(): number | undefined {
+/** The pid of the launcher of this state directory; undefined when none runs. */
+export function runningLauncher(): number | undefined {
   const pid = Number(read(join(stateDirectory(), "run/launcher.pid"))?.trim());
   // The number may belong to another program by now; the launcher has its socket on its command line.
   const isLauncher = pid > 0 && read(`/proc/${pid}/cmdline`)?.includes(join(stateDirectory(), "run/launcher.sock"));
-  if (!isLauncher) return undefined;
-  process.kill(pid, "SIGTERM");
-  return pid;
+  return isLauncher ? pid : undefined;
 }
 
 function read(path: string): string | undefined {
