@@ -37,7 +37,7 @@ export function edge(options: EdgeOptions): FastifyInstance {
     genReqId: () => `req-${randomText(16)}`,
     bodyLimit: jsonBodyBytes,
     exposeHeadRoutes: false,
-    forceCloseConnections: true,
+    forceCloseConnections: "idle",
     routerOptions: { maxParamLength: 256 },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
   });

@@ -27,6 +27,8 @@ const mostUnsentBytes = 1024 * 1024;
 const longestMessageBytes = 1024 * 1024;
 /** A peer that is gone without a word is noticed within two of these. */
 const heartbeatMs = 30_000;
+/** A client that does not answer the close of its terminal is let go after this. */
+const lastWordsMs = 500;
 const pattern = pathPattern(routes.terminal.path);
 
 /** Serves terminals over WebSocket on the upgrades of an HTTP server. */
@@ -94,6 +96,7 @@ async function serve(socket: WebSocket, target: Target, options: TerminalOptions
     if (!signal.aborted) options.log.error({ err: error }, "cannot serve a terminal");
     // 1012: the service restarts. The client continues at its offset.
     socket.close(options.stopping.aborted ? 1012 : 1011);
+    setTimeout(() => socket.terminate(), lastWordsMs).unref();
   }
 }
 

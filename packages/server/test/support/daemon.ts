@@ -4,7 +4,7 @@ import { configFrom } from "../../src/config.ts";
 import { onlyBaseImage } from "../../src/sandboxes/image.ts";
 import { startServer } from "../../src/server.ts";
 import { takeStateDirectory } from "../../src/state-directory.ts";
-import { plainEngine } from "./plain-engine.ts";
+import { plainEngine, strayHolders } from "./plain-engine.ts";
 
 const config = configFrom(process.env);
 const state = takeStateDirectory(config.stateDirectory);
@@ -14,7 +14,7 @@ const server = await startServer({
   state,
   engines: new Map([[engine.isolation, engine]]),
   images: onlyBaseImage(async () => ({ layers: [], environment: {} })),
-  sweep: async () => [],
+  sweep: async () => strayHolders(state.run, (key) => engine.keys.has(key)),
   readySlots: () => 0,
   log: pino({ level: config.logLevel }),
 });

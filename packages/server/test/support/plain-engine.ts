@@ -3,11 +3,11 @@
  * namespaces are there so that the end of init ends all of its processes, and so that the host keeps its name.
  */
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Isolation } from "@atoll/protocol";
-import type { Engine, Holder, HolderEnd, HolderRecord } from "../../src/engine/engine.ts";
+import type { Engine, HolderEnd, HolderRecord, Leak } from "../../src/engine/engine.ts";
 
 const initBinary = fileURLToPath(new URL("../../../../native/build/init", import.meta.url));
 
@@ -24,12 +24,15 @@ export interface PlainEngineOptions {
   readonly oomKills?: () => number;
 }
 
-export function plainEngine(options: PlainEngineOptions = {}): Engine {
+/** @returns an engine that also tells which holders it has, by their keys */
+export function plainEngine(options: PlainEngineOptions = {}): Engine & { readonly keys: ReadonlySet<string> } {
+  const keys = new Set<string>();
   const isolation = options.isolation ?? "container";
   const fail = (step: FailingStep) => {
     if (options.fails?.(step)) throw new Error(`the ${step} step was made to fail`);
   };
   return {
+    keys,
     isolation,
     check: async () =>
       options.unavailable === undefined
@@ -38,6 +41,7 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine {
     prepare: async ({ key, controlDirectory, network }) => {
       if (options.prepareMs) await sleep(options.prepareMs);
       fail("prepare");
+      keys.add(key);
       const log = openSync(`${controlDirectory}/init.log`, "a");
       const namespaces = ["--pid", "--uts", "--fork", "--kill-child=SIGKILL"];
       const child = spawn("unshare", [...namespaces, initBinary, "--control", controlDirectory], {
@@ -59,17 +63,23 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine {
       fail("claim");
       return { root: "" };
     },
-    adopt: async (record) => (isAlive(record) ? { record, gone: whenGone(record) } : undefined),
+    adopt: async (record) => {
+      if (!isAlive(record)) return undefined;
+      keys.add(record.key);
+      return { record, gone: whenGone(record) };
+    },
     destroy: async (record) => {
       fail("destroy");
       await destroy(record);
+      keys.delete(record.key);
     },
     usage: async () => ({ memoryBytes: 0, cpuMs: 0, pids: 0, oomKills: options.oomKills?.() ?? 0 }),
   };
 }
 
+/** unshare(1) of util-linux 2.38 ends with 1 ("sigprocmask unblock failed") when its child was killed by a signal. */
 function statusOf(code: number | null, signal: NodeJS.Signals | null): number {
-  return signal === "SIGKILL" ? 9 : signal === null ? (code ?? 0) << 8 : 15;
+  return signal === "SIGKILL" || code === 1 ? 9 : (code ?? 0) << 8;
 }
 
 /** Field 22 of /proc/PID/stat, so that a reused number is not taken for the process. */
@@ -101,6 +111,32 @@ async function destroy(record: HolderRecord): Promise<void> {
   while (isAlive(record)) await sleep(5);
 }
 
+/** Holders whose control directory is below `run` and whose key is not among `known`: left by a daemon that was killed. */
+export function strayHolders(run: string, known: (key: string) => boolean): Leak[] {
+  const pids = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+  return pids.flatMap((pid): Leak[] => {
+    const argv = commandOf(pid);
+    const key =
+      argv[0] === "unshare" && argv.at(-1)?.startsWith(`${run}/`) ? argv.at(-1)?.slice(run.length + 1) : undefined;
+    if (key === undefined || known(key)) return [];
+    const details = { pid, startTime: startTime(pid) ?? 0 };
+    return [
+      { kind: "process", what: key, remove: () => destroy({ key, isolation: "container", network: "open", details }) },
+    ];
+  });
+}
+
+function commandOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+  } catch {
+    // The process is gone.
+    return [];
+  }
+}
+
 /** The host's number of the init in a holder; undefined when it is gone. */
 export function initOf(record: HolderRecord): number | undefined {
   const pid = Number(record.details.pid);
@@ -116,5 +152,3 @@ function kill(pid: number): void {
     // The process is gone.
   }
 }
-
-export type { Holder };
