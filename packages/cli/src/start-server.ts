@@ -57,6 +57,12 @@ function exitOf(child: ReturnType<typeof spawn>): Promise<number> {
   });
 }
 
+/** The server of this state directory, if it answers: its process id may belong to another program by now. */
+export async function answeringServer(): Promise<ServerFile | undefined> {
+  const server = runningServer();
+  return server && (await answers(server)) ? server : undefined;
+}
+
 /** Starts the server unless one runs, and waits until it answers. */
 export async function startServer(signal: AbortSignal, listen?: string): Promise<ServerFile> {
   await setUp(signal);
@@ -73,9 +79,9 @@ export async function startServer(signal: AbortSignal, listen?: string): Promise
   const deadline = performance.now() + startLimitMs;
   try {
     while (performance.now() < deadline) {
-      const server = runningServer();
-      if (server && (await answers(server))) return server;
-      if (child.exitCode !== null && !server && !(await sleepThenLook(signal))) throw couldNotStart(logStart);
+      const server = await answeringServer();
+      if (server) return server;
+      if (child.exitCode !== null && !(await sleepThenLook(signal))) throw couldNotStart(logStart);
       await sleep(pollMs, undefined, { signal });
     }
     throw couldNotStart(logStart);
@@ -87,7 +93,7 @@ export async function startServer(signal: AbortSignal, listen?: string): Promise
 /** A server that gave way exits before the other one has written where it listens. */
 async function sleepThenLook(signal: AbortSignal): Promise<ServerFile | undefined> {
   await sleep(1000, undefined, { signal });
-  return runningServer();
+  return answeringServer();
 }
 
 export function serverEnvironment(listen: string | undefined): NodeJS.ProcessEnv {

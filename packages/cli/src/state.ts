@@ -33,10 +33,22 @@ function readServerFile(): ServerFile | undefined {
   }
 }
 
+/** Whether the process runs; one that has ended and only waits for its parent to take notice does not. */
 export function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  return !isZombie(pid);
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    // proc(5): the state follows the program's name, which is in parentheses and may hold any character.
+    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    // Gone since, or a system without /proc: the signal above has told what can be told.
+    return false;
   }
 }

@@ -3,8 +3,8 @@ import { CliError } from "../errors.ts";
 import { flag, one, text } from "../option.ts";
 import { json } from "../options.ts";
 import { printJson, printLine } from "../print.ts";
-import { nodeFlags, serverEnvironment, serverMain, setUp, startServer } from "../start-server.ts";
-import { runningServer, type ServerFile } from "../state.ts";
+import { answeringServer, nodeFlags, serverEnvironment, serverMain, setUp, startServer } from "../start-server.ts";
+import type { ServerFile } from "../state.ts";
 import { defineVerb } from "../verb.ts";
 
 export const serve = defineVerb({
@@ -21,7 +21,7 @@ export const serve = defineVerb({
   arguments: [0, 0],
   examples: ["atoll serve --detach", "atoll serve --listen 127.0.0.1:7070"],
   async run({ values, signal }) {
-    const running = runningServer();
+    const running = await answeringServer();
     if (!values.detach) return serveHere(running, values.listen, signal);
     if (running && values.listen) throw alreadyRuns(running);
     const server = running ?? (await startServer(signal, values.listen));

@@ -5,8 +5,8 @@ import { runningLauncher } from "../launcher.ts";
 import { withNotice } from "../notice.ts";
 import { json } from "../options.ts";
 import { printJson, printLine } from "../print.ts";
-import { startServer } from "../start-server.ts";
-import { isAlive, runningServer, serverLog } from "../state.ts";
+import { answeringServer, startServer } from "../start-server.ts";
+import { isAlive, serverLog } from "../state.ts";
 import { defineVerb } from "../verb.ts";
 
 const limitMs = 30_000;
@@ -20,7 +20,7 @@ export const stop = defineVerb({
   arguments: [0, 0],
   async run({ values, signal }) {
     // Sandboxes outlive a server that was ended or killed; only a server knows how to end them.
-    const server = runningServer() ?? (runningLauncher() ? await startServer(signal) : undefined);
+    const server = (await answeringServer()) ?? (runningLauncher() ? await startServer(signal) : undefined);
     const terminated = server ? await withNotice("stopping the server", stopServer(server.pid, signal)) : [];
     if (values.json) await printJson({ pid: server?.pid ?? null, terminated });
     else await printLine(server ? `stopped the server; sandboxes terminated: ${terminated.length}` : "no server runs");
