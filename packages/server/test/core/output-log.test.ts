@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { OutputBudget } from "../../src/processes/output-budget.ts";
 import { OutputLog, type OutputLogOptions, unacknowledgedBytes } from "../../src/processes/output-log.ts";
-import { temporaryDirectory } from "../support/state.ts";
+import { temporaryDirectory, undoAfter } from "../support/state.ts";
 
 interface Made {
   readonly log: OutputLog;
@@ -24,7 +24,7 @@ function make(t: TestContext, options: Partial<OutputLogOptions> = {}): Made {
     onWriteError: () => undefined,
     ...options,
   });
-  t.after(() => log.suspend());
+  undoAfter(t, () => log.suspend());
   return { log, path, kept };
 }
 

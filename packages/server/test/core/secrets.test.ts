@@ -7,7 +7,7 @@ import { sealWith, secretKey } from "../../src/secrets/seal.ts";
 import { Secrets } from "../../src/secrets/secrets.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import { Tokens } from "../../src/tokens/tokens.ts";
-import { temporaryDirectory } from "../support/state.ts";
+import { temporaryDirectory, undoAfter } from "../support/state.ts";
 
 test("a sealed value opens with its key and purpose only, and not when a bit was changed", () => {
   const seal = sealWith(randomBytes(32));
@@ -44,7 +44,7 @@ test("a key that is no 32 bytes of base64 is refused, and where it came from is 
 
 test("secrets of one key cannot be read with another, and later ones win", (t) => {
   const store = openSqlite(join(temporaryDirectory(t), "atoll.db"));
-  t.after(() => store.close());
+  undoAfter(t, () => store.close());
   const secrets = new Secrets(store, sealWith(randomBytes(32)));
   secrets.put("a", { X: "1", Y: "1" });
   secrets.put("b", { Y: "2" });
@@ -75,7 +75,7 @@ test("a token is valid until it is removed, and only its hash is stored", (t) =>
 test("the local token is kept over restarts, readable by its user alone, and made anew when it is lost or revoked", (t) => {
   const directory = temporaryDirectory(t);
   const store = openSqlite(join(directory, "atoll.db"));
-  t.after(() => store.close());
+  undoAfter(t, () => store.close());
   const tokens = new Tokens(store);
   const local = () => readFileSync(join(directory, "token"), "utf8").trim();
   tokens.ensureLocal(directory);

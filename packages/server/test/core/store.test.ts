@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import type { SandboxRow } from "../../src/store/rows.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
-import { temporaryDirectory } from "../support/state.ts";
+import { temporaryDirectory, undoAfter } from "../support/state.ts";
 
 const row = (sequence: number, fields: Partial<SandboxRow> = {}): SandboxRow => ({
   id: `sb-${sequence}`,
@@ -48,7 +48,7 @@ test("what was stored is there again when the file is opened anew, and nobody el
   store.close();
   assert.equal(statSync(path).mode & 0o777, 0o600);
   const again = openSqlite(path);
-  t.after(() => again.close());
+  undoAfter(t, () => again.close());
   const found = again.sandboxes.get("sb-1");
   assert.deepEqual(JSON.parse(JSON.stringify(found)), JSON.parse(JSON.stringify(stored)));
 });
@@ -64,7 +64,7 @@ test("a database of a newer server is refused", (t) => {
 
 test("a transaction that fails leaves nothing of what it wrote", (t) => {
   const store = openSqlite(join(temporaryDirectory(t), "atoll.db"));
-  t.after(() => store.close());
+  undoAfter(t, () => store.close());
   assert.throws(() =>
     store.transaction(() => {
       store.sandboxes.insert(row(1));
@@ -77,7 +77,7 @@ test("a transaction that fails leaves nothing of what it wrote", (t) => {
 
 test("two unfinished sandboxes of one app cannot have one name", (t) => {
   const store = openSqlite(join(temporaryDirectory(t), "atoll.db"));
-  t.after(() => store.close());
+  undoAfter(t, () => store.close());
   store.sandboxes.insert(row(1, { name: "web", state: "finished" }));
   store.sandboxes.insert(row(2, { name: "web" }));
   assert.throws(() => store.sandboxes.insert(row(3, { name: "web" })), /UNIQUE/);
@@ -85,7 +85,7 @@ test("two unfinished sandboxes of one app cannot have one name", (t) => {
 
 test("finished sandboxes expire by number and by age, but not before they are removed", (t) => {
   const store = openSqlite(join(temporaryDirectory(t), "atoll.db"));
-  t.after(() => store.close());
+  undoAfter(t, () => store.close());
   for (let index = 1; index <= 4; index += 1) {
     store.sandboxes.insert(row(index, { state: "finished", finishedAt: index * 10, isDestroyed: index !== 1 }));
   }

@@ -7,7 +7,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { TestClient } from "./client.ts";
-import { temporaryDirectory } from "./state.ts";
+import { temporaryDirectory, undoAfter } from "./state.ts";
 
 const daemonFile = fileURLToPath(new URL("./daemon.ts", import.meta.url));
 
@@ -48,7 +48,7 @@ export async function daemonProcess(
       return running.child.exitCode;
     },
   };
-  t.after(async () => {
+  undoAfter(t, async () => {
     if (hasEnded(running.child)) await daemon.restart();
     await running.client.terminateAll();
     await daemon.stop();

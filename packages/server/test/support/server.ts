@@ -9,7 +9,7 @@ import { type RunningServer, startServer } from "../../src/server.ts";
 import { takeStateDirectory } from "../../src/state-directory.ts";
 import { TestClient } from "./client.ts";
 import { type PlainEngineOptions, plainEngine, strayHolders } from "./plain-engine.ts";
-import { temporaryDirectory } from "./state.ts";
+import { temporaryDirectory, undoAfter } from "./state.ts";
 
 export interface TestServerOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -46,7 +46,7 @@ export async function testServer(t: TestContext, options: TestServerOptions = {}
     await server.stop();
     state.release();
   };
-  t.after(async () => {
+  undoAfter(t, async () => {
     if (!isStopped) await client.terminateAll();
     await stop();
   });
