@@ -119,6 +119,7 @@ async function makeHolderRoot(launcher: Launcher, root: string, init: string, si
 }
 
 interface Swept {
+  readonly launcher: Launcher;
   readonly cgroups: Cgroups;
   readonly slots: NetworkSlots;
   readonly places: Places;
@@ -126,9 +127,11 @@ interface Swept {
 
 const removalLimitMs = 30_000;
 
-async function sweep(engines: readonly OciEngine[], { cgroups, slots, places }: Swept): Promise<Leak[]> {
+async function sweep(engines: readonly OciEngine[], { launcher, cgroups, slots, places }: Swept): Promise<Leak[]> {
+  launcher.forgetInherited();
   const isStray = (key: string) => !engines.some((engine) => engine.keys.has(key));
   const groups = (await cgroups.list()).filter(isStray);
+  const forgotten = await Promise.all(engines.map((engine) => leftByRuntime(engine, isStray)));
   const files = [...(await strayFiles(places.bundles, isStray)), ...(await strayFiles(places.disks, isStray))];
   return [
     ...groups.map(
@@ -138,9 +141,19 @@ async function sweep(engines: readonly OciEngine[], { cgroups, slots, places }: 
         remove: () => cgroups.destroy(what, AbortSignal.timeout(removalLimitMs)),
       }),
     ),
-    ...slots.strays().map((what): Leak => ({ kind: "network", what, remove: () => slots.release(what) })),
+    ...forgotten.flat(),
+    ...(await slots.strays()).map((what): Leak => ({ kind: "network", what, remove: () => slots.release(what) })),
     ...files.map((what): Leak => ({ kind: "file", what, remove: () => rm(what, { recursive: true, force: true }) })),
   ];
+}
+
+async function leftByRuntime(engine: OciEngine, isStray: (key: string) => boolean): Promise<Leak[]> {
+  const keys = (await engine.listed()).filter(isStray);
+  return keys.map((key) => ({
+    kind: "file",
+    what: `state of ${engine.isolation} ${key}`,
+    remove: () => engine.forget(key, AbortSignal.timeout(removalLimitMs)),
+  }));
 }
 
 /** Bundles and disks are named after their sandbox's key. */

@@ -72,6 +72,7 @@ export class Launcher {
   readonly #connection: Connection;
   readonly #log: (message: string) => void;
   readonly #watched = new Map<string, WatchedProcess>();
+  readonly #inherited = new Set<WatchedProcess>();
   #isClosed = false;
 
   private constructor(connection: Connection, log: (message: string) => void) {
@@ -80,7 +81,7 @@ export class Launcher {
     this.#log = log;
     this.pid = connection.greeting.pid;
     this.lost = promise;
-    for (const id of connection.greeting.watched) this.#track(id);
+    for (const id of connection.greeting.watched) this.#inherit(id);
     connection.listen({
       gone: (end) => this.#gone(end),
       ended: (error) => {
@@ -175,7 +176,17 @@ export class Launcher {
       if (answer.errno !== 0) throw new LauncherError(`watch process ${pid}`, answer.errno, "watch");
       return this.#track({ pid, startTime: answer.startTime });
     };
-    return abortable(watched, signal);
+    return abortable(watched, signal, (process) => process.forget());
+  }
+
+  /** What an earlier daemon watched and nobody has asked for since is forgotten, when it has ended. */
+  forgetInherited(): void {
+    for (const process of this.#inherited)
+      process.gone.then(
+        () => process.forget(),
+        () => undefined, // the launcher is lost, and with it all that it remembers
+      );
+    this.#inherited.clear();
   }
 
   /**
@@ -217,15 +228,22 @@ export class Launcher {
   }
 
   #gone(end: Gone): void {
-    this.#track(end).ended({ status: end.status });
+    const process = this.#watched.get(keyOf(end)) ?? this.#inherit(end);
+    process.ended({ status: end.status });
+  }
+
+  /** Of a process that this daemon has not asked for; an earlier one did. */
+  #inherit(id: ProcessId): WatchedProcess {
+    const process = this.#track(id);
+    this.#inherited.add(process);
+    return process;
   }
 
   #track({ pid, startTime }: ProcessId): WatchedProcess {
     const id = { pid, startTime };
-    const known = this.#watched.get(keyOf(id));
-    if (known !== undefined) return known;
-    const watched = new WatchedProcess(id, this);
+    const watched = this.#watched.get(keyOf(id)) ?? new WatchedProcess(id, this);
     this.#watched.set(keyOf(id), watched);
+    this.#inherited.delete(watched);
     return watched;
   }
 }

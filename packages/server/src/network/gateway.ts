@@ -41,7 +41,10 @@ export async function openGateway(
   const chosen = subnet(existing ?? (await freeSubnet(host, instance, wanted)));
   const mtu = await uplinkMtu(host);
   const resolver = await hostResolver();
-  if (existing === undefined) await connect(host, gateway, { link, launcherPid: launcher.pid, chosen, mtu });
+  if (existing === undefined || !(await hasWayOut(gateway))) {
+    await disconnect(host, link);
+    await connect(host, gateway, { link, launcherPid: launcher.pid, chosen, mtu });
+  }
   await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
   await gateway([
     "sh",
@@ -92,6 +95,20 @@ link set ${uplink} addrgenmode none up
 route add default via ${chosen.hostAddress} dev ${uplink}
 `,
   );
+}
+
+/**
+ * False when the link leads to the gateway of a launcher that is gone and whose sandboxes still hold its namespace, or when an earlier
+ * server was ended between the two halves of `connect`.
+ */
+async function hasWayOut(gateway: Program): Promise<boolean> {
+  const routes: Route[] = JSON.parse((await gateway(["ip", "-json", "-4", "route", "show", "default"])) || "[]");
+  return routes.some(({ dev }) => dev === uplink);
+}
+
+async function disconnect(host: Program, link: string): Promise<void> {
+  const links: { readonly ifname: string }[] = JSON.parse(await host(["ip", "-json", "link", "show"]));
+  if (links.some(({ ifname }) => ifname === link)) await host(["ip", "link", "delete", link]);
 }
 
 interface Route {

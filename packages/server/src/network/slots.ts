@@ -34,7 +34,8 @@ export class NetworkSlots {
   readonly #stray = new Set<string>();
   readonly #ready: Slot[] = [];
   readonly #discarded = new Set<string>();
-  #making = 0;
+  readonly #making = new Set<Promise<unknown>>();
+  #isClosed = false;
   #next = 0;
   #sweeping: Promise<void> | undefined;
 
@@ -56,10 +57,7 @@ export class NetworkSlots {
 
   /** Notes the namespaces of an earlier server, so that their names are not given out again. */
   async findStrays(): Promise<void> {
-    for (const name of await this.#existing()) {
-      this.#used.add(name);
-      this.#stray.add(name);
-    }
+    for (const name of await this.#existing()) this.#keepAsStray(name);
   }
 
   /** The slot belongs to a sandbox that outlived an earlier server. */
@@ -68,8 +66,9 @@ export class NetworkSlots {
     this.#stray.delete(name);
   }
 
-  /** Names of namespaces of an earlier server that no sandbox has been found for. */
-  strays(): string[] {
+  /** Names of namespaces that no sandbox has been found for, also of those that appeared late or could not be removed. */
+  async strays(): Promise<string[]> {
+    for (const name of await this.#existing()) if (!this.#used.has(name)) this.#keepAsStray(name);
     return [...this.#stray];
   }
 
@@ -85,17 +84,26 @@ export class NetworkSlots {
 
   /** Makes slots in the background until enough are ready. */
   refill(): void {
-    const missing = this.#options.ready - this.#ready.length - this.#making;
+    if (this.#isClosed) return;
+    const missing = this.#options.ready - this.#ready.length - this.#making.size;
     for (let count = 0; count < missing; count += 1) {
-      this.#making += 1;
-      this.#make("open", AbortSignal.timeout(stepLimitMs))
+      const made = this.#make("open", AbortSignal.timeout(stepLimitMs))
         .then((slot) => this.#ready.push(slot), this.#options.onError)
-        .finally(() => (this.#making -= 1));
+        .finally(() => this.#making.delete(made));
+      this.#making.add(made);
     }
   }
 
+  /** Throws away what is kept ready, and makes no more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#making);
     await Promise.all(this.#ready.splice(0).map(({ name }) => this.release(name)));
+  }
+
+  #keepAsStray(name: string): void {
+    this.#used.add(name);
+    this.#stray.add(name);
   }
 
   async #make(network: "open" | "none", signal: AbortSignal): Promise<Slot> {
@@ -147,11 +155,17 @@ export class NetworkSlots {
       if (result.exitCode !== 0)
         this.#options.onError(new Error(`cannot remove network slots: ${result.stderr.trim()}`));
     }
+    const left = new Set(doomed.length > 0 ? await this.#existing() : []);
     for (const name of names) {
       this.#discarded.delete(name);
-      this.#used.delete(name);
-      this.#stray.delete(name);
+      if (left.has(name)) this.#keepAsStray(name);
+      else this.#forget(name);
     }
+  }
+
+  #forget(name: string): void {
+    this.#used.delete(name);
+    this.#stray.delete(name);
   }
 
   async #existing(): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Launcher } from "../../launcher/client.ts";
 import { runDetached } from "./run-detached.ts";
@@ -19,8 +19,7 @@ export function crun(launcher: Launcher, stateDirectory: string): Runtime {
     const argv = [...command, `--log=${log}`, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
     await runDetached(launcher, argv, { cgroups, log, signal });
     filter ??= await compiledFilter(join(root, key));
-    const pid = Number(await readFile(pidFile, "utf8"));
-    return { process: await launcher.watch(pid, signal), rootPid: pid };
+    return launcher.watch(Number(await readFile(pidFile, "utf8")), signal);
   }
 
   return {
@@ -30,6 +29,7 @@ export function crun(launcher: Launcher, stateDirectory: string): Runtime {
     ownMemoryBytes: 0,
     spec: (holder, uids) => containerSpec(holder, uids, process.arch, filter),
     start,
+    rootPid: async (_key, pid) => pid,
     attachment: ({ pid }) => ({
       mountNamespacePid: pid,
       userNamespacePid: pid,
@@ -39,6 +39,8 @@ export function crun(launcher: Launcher, stateDirectory: string): Runtime {
       pivot: true,
       enter: "",
     }),
+    // Made by the runtime when it is first used.
+    list: () => readdir(root).catch(() => []),
     remove: async (key, signal) => {
       // Fails when the container was never created, which leaves nothing to remove.
       await launcher.run([...command, "delete", "--force", key], { signal, timeoutMs: stepLimitMs });

@@ -22,7 +22,7 @@ import type {
   Usage,
 } from "../engine.ts";
 import { bindsOf } from "./binds.ts";
-import type { Runtime, StartedHolder } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 import type { UidRanges } from "./uid-ranges.ts";
 
 export interface Machine {
@@ -43,6 +43,13 @@ export interface Places {
   readonly holderRoot: string;
   /** An empty directory that hides others. */
   readonly empty: string;
+}
+
+interface StartedHolder {
+  /** When it ends, so has the sandbox. */
+  readonly process: WatchedProcess;
+  /** Owns the mount namespace that the sandbox's files are looked up in. */
+  readonly rootPid: number;
 }
 
 const checkLimitMs = 30_000;
@@ -71,7 +78,7 @@ export class OciEngine implements Engine {
     try {
       await mkdir(controlDirectory, { recursive: true });
       const limit = AbortSignal.any([signal, AbortSignal.timeout(checkLimitMs)]);
-      await this.#start({ key, controlDirectory, network: "none" }, limit);
+      await this.#tryOut({ key, controlDirectory, network: "none" }, limit);
       return { available: true, detail: "a sandbox was started" };
     } catch (error) {
       return { available: false, detail: messageOf(error) };
@@ -81,8 +88,9 @@ export class OciEngine implements Engine {
   }
 
   /** Makes a holder, waits until its init reports, and removes it. */
-  async #start(request: PrepareRequest, signal: AbortSignal): Promise<void> {
+  async #tryOut(request: PrepareRequest, signal: AbortSignal): Promise<void> {
     const reported = Promise.withResolvers<void>();
+    reported.promise.catch(() => undefined); // it may be rejected while the holder is still being prepared
     const server = createServer((socket) => {
       socket.destroy();
       reported.resolve();
@@ -109,7 +117,7 @@ export class OciEngine implements Engine {
     const { key } = request;
     this.#keys.add(key);
     await using unwind = new AsyncDisposableStack();
-    unwind.defer(() => this.#remove(key, AbortSignal.timeout(checkLimitMs)));
+    unwind.defer(() => void this.#keys.delete(key));
     const slot = await this.#machine.slots.take(request.network, signal);
     unwind.defer(() => this.#machine.slots.release(slot.name));
     const uids = this.#runtime.hasUserNamespace ? this.#machine.uids.take() : { base: 0, size: 0 };
@@ -117,8 +125,12 @@ export class OciEngine implements Engine {
     await chown(request.controlDirectory, uids.base, uids.base);
     // Whoever reaches the socket can pose as init, and is told the environment of what is started: only root inside may.
     await chmod(request.controlDirectory, 0o700);
-    const disk = makeWritable(this.#machine.launcher, this.#disk(key), this.#machine.defaultDiskBytes, signal);
-    const [started] = await Promise.all([this.#run(request, slot, uids, signal), disk]);
+    // The first to go, so that no process is left when its addresses and user ids are given to another.
+    unwind.defer(() => this.#remove(key, AbortSignal.timeout(checkLimitMs)));
+    const [started] = await allDone(signal, [
+      (limit) => this.#run(request, slot, uids, limit),
+      (limit) => makeWritable(this.#machine.launcher, this.#disk(key), this.#machine.defaultDiskBytes, limit),
+    ]);
     unwind.move();
     return this.#holder(started.process, this.#record(request, started, slot, uids.base));
   }
@@ -145,7 +157,10 @@ export class OciEngine implements Engine {
     await writeFile(join(bundle, "config.json"), JSON.stringify(spec));
     await writeFile(join(bundle, "resolv.conf"), resolvConf({ nameServers, search }), { mode: 0o644 });
     await writeFile(join(bundle, "hosts"), hosts(key, slot.address), { mode: 0o644 });
-    return this.#runtime.start({ key, bundle, cgroups: this.#machine.cgroups.create(key) }, signal);
+    signal.throwIfAborted();
+    const process = await this.#runtime.start({ key, bundle, cgroups: this.#machine.cgroups.create(key) }, signal);
+    this.#processes.set(key, process);
+    return { process, rootPid: await this.#runtime.rootPid(key, process.pid) };
   }
 
   #record(request: PrepareRequest, started: StartedHolder, slot: Slot, uidBase: number): HolderRecord {
@@ -243,7 +258,16 @@ export class OciEngine implements Engine {
     await this.#runtime.remove(key, signal);
     await removeWritable(this.#disk(key));
     await rm(join(this.#machine.places.bundles, key), { recursive: true, force: true });
-    this.#keys.delete(key);
+  }
+
+  /** Keys that the runtime still knows. */
+  listed(): Promise<readonly string[]> {
+    return this.#runtime.list();
+  }
+
+  /** Has the runtime forget a key that no holder has. */
+  forget(key: string, signal: AbortSignal): Promise<void> {
+    return this.#runtime.remove(key, signal);
   }
 
   async usage(record: HolderRecord): Promise<Usage> {
@@ -253,6 +277,22 @@ export class OciEngine implements Engine {
   #disk(key: string): string {
     return join(this.#machine.places.disks, `${key}.ext4`);
   }
+}
+
+/**
+ * Does two things at once. When one fails the other is told to stop, and is awaited: what it still made would otherwise
+ * be made after everything was removed.
+ */
+async function allDone<A, B>(
+  signal: AbortSignal,
+  [first, second]: [(limit: AbortSignal) => Promise<A>, (limit: AbortSignal) => Promise<B>],
+): Promise<[A, B]> {
+  const failed = new AbortController();
+  const limit = AbortSignal.any([signal, failed.signal]);
+  const both = [first(limit), second(limit)] as const;
+  for (const one of both) one.catch((error: unknown) => failed.abort(error));
+  await Promise.allSettled(both);
+  return Promise.all(both);
 }
 
 function hosts(hostname: string, address: string | undefined): string {

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { AtollError } from "../../error.ts";
 import { exitOf, type Launcher, type SpawnOptions } from "../../launcher/client.ts";
 
@@ -18,9 +19,16 @@ export async function runDetached(
   argv: readonly string[],
   options: DetachedOptions,
 ): Promise<void> {
+  const { signal } = options;
   const runtime = await launcher.spawnWatched(argv, options);
+  // It may have ended in the meantime. Its end is awaited in any case, so that it makes nothing once its remains are removed.
+  const kill = () => runtime.kill(constants.signals.SIGKILL).catch(() => undefined);
+  signal.addEventListener("abort", kill, { once: true });
+  if (signal.aborted) kill();
   const { exitCode } = exitOf((await runtime.gone).status);
+  signal.removeEventListener("abort", kill);
   runtime.forget();
+  signal.throwIfAborted();
   if (exitCode === 0) return;
   const log = await readFile(options.log, "utf8").catch(() => "");
   const reason = log.trim().split("\n").at(-1) || `exit code ${exitCode ?? "unknown"}`;

@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError } from "../../error.ts";
 import type { Launcher } from "../../launcher/client.ts";
@@ -27,8 +27,7 @@ export function runsc(launcher: Launcher, binary: string, stateDirectory: string
     const log = join(bundle, "log");
     const argv = [...command, `--log=${log}`, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
     await runDetached(launcher, argv, { cgroups, log, signal, hideProcSysNet: true });
-    const sandbox = await launcher.watch(Number(await readFile(pidFile, "utf8")), signal);
-    return { process: sandbox, rootPid: await goferPid(root, key) };
+    return launcher.watch(Number(await readFile(pidFile, "utf8")), signal);
   }
 
   return {
@@ -39,6 +38,7 @@ export function runsc(launcher: Launcher, binary: string, stateDirectory: string
     ownMemoryBytes: 64 * MiB,
     spec: (holder) => gvisorSpec(holder),
     start,
+    rootPid: (key) => goferPid(root, key),
     attachment: ({ rootPid }) => ({
       mountNamespacePid: rootPid,
       userNamespacePid: 0,
@@ -49,10 +49,24 @@ export function runsc(launcher: Launcher, binary: string, stateDirectory: string
       pivot: false,
       enter: rootMount,
     }),
+    list: async () => [...new Set((await filesIn(root)).flatMap((name) => keyIn(name) ?? []))],
     remove: async (key, signal) => {
       await launcher.run([...command, "delete", "--force", key], { signal, timeoutMs: stepLimitMs });
+      // A start that was cut short leaves a lock or a socket that no state names.
+      for (const name of await filesIn(root)) if (keyIn(name) === key) await rm(join(root, name), { force: true });
     },
   };
+}
+
+/** The directory is made by the runtime when it is first used. */
+function filesIn(root: string): Promise<string[]> {
+  return readdir(root).catch(() => []);
+}
+
+/** `KEY_sandbox:KEY.state`, the same with `.lock`, and `runsc-KEY.sock`. */
+function keyIn(name: string): string | undefined {
+  const match = /^runsc-([0-9A-Za-z]+)\.sock$|^([0-9A-Za-z]+)_sandbox:/.exec(name);
+  return match?.[1] ?? match?.[2];
 }
 
 async function goferPid(root: string, key: string): Promise<number> {

@@ -14,10 +14,14 @@ export interface Runtime {
 
   /** Content of config.json. */
   spec(holder: HolderSpec, uids: UidRange): object;
-  /** Starts the holder of a bundle. */
-  start(request: StartRequest, signal: AbortSignal): Promise<StartedHolder>;
+  /** Starts the holder of a bundle, and answers the process with whose end the sandbox ends. */
+  start(request: StartRequest, signal: AbortSignal): Promise<WatchedProcess>;
+  /** Which process owns the mount namespace that the holder's files are looked up in. */
+  rootPid(key: string, pid: number): Promise<number>;
   /** How to put a root under a holder that runs. */
   attachment(started: { readonly pid: number; readonly rootPid: number }): Attachment;
+  /** Keys of the holders that it has files of. */
+  list(): Promise<readonly string[]>;
   /** Forgets a holder whose processes are gone. */
   remove(key: string, signal: AbortSignal): Promise<void>;
 }
@@ -27,13 +31,6 @@ export interface StartRequest {
   readonly bundle: string;
   /** cgroup.procs files to enter. */
   readonly cgroups: readonly string[];
-}
-
-export interface StartedHolder {
-  /** When it ends, so has the sandbox. */
-  readonly process: WatchedProcess;
-  /** Owns the mount namespace that the sandbox's files are looked up in. */
-  readonly rootPid: number;
 }
 
 export interface Attachment {
