@@ -9,7 +9,7 @@ import { AtollError, messageOf } from "./error.ts";
 import { Launcher } from "./launcher/client.ts";
 import { enterLauncher } from "./launcher/enter.ts";
 import { type Image, onlyBaseImage } from "./sandboxes/image.ts";
-import { type RunningServer, startServer } from "./server.ts";
+import { startServer } from "./server.ts";
 import { baseImageRecipe } from "./setup/base-image-recipe.ts";
 import { findBaseImage } from "./setup/ensure-base-image.ts";
 import { distributionOf, readMachine } from "./setup/machine.ts";
@@ -47,8 +47,10 @@ async function serve(config: Config, state: StateDirectory, log: Logger, ending:
     log,
   });
   log.info({ version: server.version }, "ready");
-  await Promise.race([aborted(ending), lost(launcher, log)]);
-  await stop(server, log);
+  const isLost = await Promise.race([aborted(ending).then(() => false), launcher.lost.then(() => true)]);
+  if (isLost) giveUp(log);
+  log.info("stopping; sandboxes run on");
+  await server.stop();
   await engines.close(!server.hasSandboxes(), AbortSignal.timeout(endTimeoutMs));
   launcher.close();
 }
@@ -91,16 +93,8 @@ async function baseImage(stateDirectory: string): Promise<Image> {
 }
 
 /** Without the launcher nothing can be started or removed, and a new one is the matter of a new start. */
-async function lost(launcher: Launcher, log: Logger): Promise<void> {
-  await launcher.lost;
+function giveUp(log: Logger): void {
   log.fatal("the connection to the launcher is lost; stopping, so that the next start finds or starts one");
-  process.exitCode = 1;
-}
-
-async function stop(server: RunningServer, log: Logger): Promise<void> {
-  log.info("stopping; sandboxes run on");
-  await server.stop();
-}
 
 function endSignal(log: Logger): AbortSignal {
   const ending = new AbortController();
@@ -126,3 +120,5 @@ try {
   process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = 1;
 }
+// Everything is closed and the state directory belongs to the next server: nothing that still waits may keep this one alive.
+process.exit();

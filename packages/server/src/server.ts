@@ -140,6 +140,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       clearTimeout(timer);
       await adopted.catch(() => undefined);
       await sandboxes.stop();
+      await levels.statuses(); // a check that is under way removes what it made
       measured.close();
       store.close();
     },
