@@ -95,6 +95,8 @@ async function baseImage(stateDirectory: string): Promise<Image> {
 /** Without the launcher nothing can be started or removed, and a new one is the matter of a new start. */
 function giveUp(log: Logger): void {
   log.fatal("the connection to the launcher is lost; stopping, so that the next start finds or starts one");
+  process.exitCode = 1;
+}
 
 function endSignal(log: Logger): AbortSignal {
   const ending = new AbortController();
