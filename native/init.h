@@ -214,6 +214,7 @@ void input_event(struct process *process, uint32_t events);
 void input_receive(struct process *process, uint64_t offset, const uint8_t *bytes, size_t count);
 void input_end(struct process *process, uint64_t offset);
 void input_close(struct input *input);
+void terminal_left(struct process *process);
 
 /* init_spawn.c: from START to a running program */
 struct spawned {

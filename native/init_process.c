@@ -183,6 +183,8 @@ void processes_reap(void) {
     process->has_exited = true;
     process->status = status;
     process_say(process, SAY_EXITED);
+    if (process->has_terminal)
+      terminal_left(process);
   }
 }
 

@@ -94,6 +94,14 @@ static void output_make_room(struct output *output) {
     ring_grow(held, held->size * 4);
 }
 
+/*
+ * A terminal says EIO while no descriptor of its other side is open. Until its session's leader has exited that need not be the end; and to
+ * close it would hang up on the leader, which many a program would notice between closing its streams and exiting.
+ */
+static bool output_may_come_back(const struct output *output) {
+  return errno == EIO && output->process->has_terminal && !output->process->has_exited;
+}
+
 /* Whether there may be more to read. */
 static bool output_read(struct output *output) {
   struct iovec pieces[2];
@@ -108,10 +116,10 @@ static bool output_read(struct output *output) {
   }
   if (count < 0 && errno == EINTR)
     return true;
-  if (count < 0 && errno == EAGAIN)
+  if (count < 0 && (errno == EAGAIN || output_may_come_back(output)))
     output->readable = false;
   else
-    output_end(output); /* of a pty: EIO, when its last other side was closed */
+    output_end(output);
   return false;
 }
 
@@ -133,6 +141,14 @@ void streams_turn(void) {
     node_remove(node);
     output_turn(OWNER(struct output, reading, node));
   }
+}
+
+void terminal_left(struct process *process) {
+  output_event(&process->outputs[0], EPOLLHUP);
+  if (process->input.fd < 0)
+    return;
+  input_close(&process->input);
+  process_say(process, SAY_STDIN_ACK);
 }
 
 void output_sent(struct output *output, size_t count) {
@@ -212,7 +228,7 @@ void input_event(struct process *process, uint32_t events) {
   struct input *input = &process->input;
   if (input->fd < 0)
     return;
-  if (events & (EPOLLERR | EPOLLHUP)) {
+  if ((events & (EPOLLERR | EPOLLHUP)) && !process->has_terminal) {
     input_close(input);
     process_say(process, SAY_STDIN_ACK);
     return;

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { FrameDecoder, FrameWriter, ProtocolError } from "../../src/init/frames.ts";
 import { InitLink } from "../../src/init/link.ts";
-import { fromInitLimit, messageOf } from "../../src/init/messages.ts";
+import { fromInitLimit, messageOf, outputLimit, outputWindow } from "../../src/init/messages.ts";
 import { soon } from "./guest.ts";
 import { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
@@ -128,9 +128,10 @@ test("output beyond the window that nobody acknowledged is a violation", async (
   stage.record.acknowledges = false;
   const socket = await stage.connect();
   socket.write(Buffer.concat([hello, started(1)]));
-  for (let part = 0; part < 5; part++) socket.write(output(1, 1, part * 65536, 65536));
+  const parts = outputWindow / outputLimit;
+  for (let part = 0; part <= parts; part++) socket.write(output(1, 1, part * outputLimit, outputLimit));
   await stage.violation();
-  assert.equal(stage.record.of(1).streams[1].length, 4 * 65536);
+  assert.equal(stage.record.of(1).streams[1].length, outputWindow);
 });
 
 test("an endless stream of any valid frame ends in a violation", async () => {

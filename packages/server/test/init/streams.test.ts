@@ -85,9 +85,10 @@ for (const build of builds()) {
 
     test("Ctrl-C interrupts, and Ctrl-D or the end of stdin ends a program on a pty", async () => {
       await using guest = await Guest.start(build);
-      guest.start(1, ["sh", "-c", "echo ready; sleep 1000"], terminal);
-      await guest.record.until(() => guest.record.of(1).text(1).includes("ready"), soon());
-      guest.link.writeStdin(1, 0, Buffer.from("\x03"));
+      guest.start(1, ["cat"], terminal);
+      guest.link.writeStdin(1, 0, Buffer.from("ready\n"));
+      await guest.record.until(() => guest.record.of(1).text(1) === "ready\r\nready\r\n", soon());
+      guest.link.writeStdin(1, 6, Buffer.from("\x03"));
       assert.equal((await guest.result(1)).status, signals.SIGINT);
       guest.start(2, ["cat"], terminal);
       guest.link.writeStdin(2, 0, Buffer.from("line\n\x04"));
@@ -95,6 +96,16 @@ for (const build of builds()) {
       guest.start(3, ["cat"], terminal);
       guest.link.closeStdin(3, 0);
       assert.equal((await guest.result(3)).status, 0);
+    });
+
+    test("a program that closes its terminal before it exits is not hung up on", async () => {
+      await using guest = await Guest.start(build);
+      const script = "exec <&- >&- 2>&-; sleep 0.1; echo back >/dev/tty; exit 4";
+      assert.deepEqual(await guest.run(1, ["bash", "-c", script], terminal), {
+        status: exitCode(4),
+        stdout: "back\r\n",
+        stderr: "",
+      });
     });
 
     test("the terminal of an unprivileged user is its own", async () => {
