@@ -1,5 +1,14 @@
 /** A launcher of its own for a test, in a directory of its own. All of it is gone afterwards. */
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -33,6 +42,7 @@ export class Host implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), "atoll-launcher-test-"));
   readonly #binary: string;
   readonly #pids = new Set<number>();
+  readonly #gateways = new Set<string>();
   #launcher: Launcher | undefined;
 
   private constructor(binary: string, environment: Readonly<Record<string, string>>) {
@@ -75,6 +85,7 @@ export class Host implements AsyncDisposable {
     const { socketPath, pidfile, logFile } = this;
     this.#launcher = await Launcher.ensure({ socketPath, pidfile, logFile, binary: this.#binary, signal: soon() });
     this.#pids.add(this.#launcher.pid);
+    this.#gateways.add(readlinkSync(`/proc/${this.#launcher.pid}/ns/net`));
     return this.#launcher;
   }
 
@@ -93,9 +104,26 @@ export class Host implements AsyncDisposable {
     this.#launcher?.close();
     for (const pid of this.#pids) end(pid, launchers.has(pid) ? "SIGTERM" : "SIGKILL");
     for (const pid of this.#pids) await until(() => !isRunning(pid));
+    const left = processesIn(this.#gateways);
+    for (const pid of left) end(pid, "SIGKILL");
     const log = this.log();
     rmSync(this.directory, { recursive: true, force: true });
     if (/Sanitizer|runtime error/.test(log)) throw new Error(`cannot accept what the sanitizer found:\n${log}`);
+    if (left.length > 0) throw new Error(`cannot accept that processes ${left} were left behind`);
+  }
+}
+
+/** Whatever was started below a launcher, and has no network of its own. */
+function processesIn(networks: ReadonlySet<string>): number[] {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => isRunning(pid) && networks.has(networkOf(pid)));
+}
+
+function networkOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return ""; // it has just ended
   }
 }
 

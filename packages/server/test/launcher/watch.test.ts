@@ -61,7 +61,8 @@ for (const { name, launcher: binary } of builds()) {
 
     test("may be reaped by a parent of their own", async () => {
       await using host = await Host.start(binary);
-      const script = "sh -c 'read go; exit 9' < $1/go & echo $! > $1/pid.new; mv $1/pid.new $1/pid; wait; sleep 1000";
+      const script =
+        "sh -c 'read go; exit 9' < $1/go & echo $! > $1/pid.new; mv $1/pid.new $1/pid; wait; exec sleep 1000";
       await host.launcher.run(["mkfifo", `${host.directory}/go`]);
       host.keep(await host.launcher.spawnWatched(["sh", "-c", script, "sh", host.directory]));
       const read = `until test -e pid; do sleep 0.01; done; cat pid`;
