@@ -25,6 +25,8 @@ export interface Config {
   readonly defaultDiskBytes: number;
   /** Network slots kept ready for sandboxes to come. */
   readonly readySlots: number;
+  /** Sandboxes of each isolation level that are prepared ahead of time. */
+  readonly poolSize: number;
   readonly cdiDirectories: readonly string[];
   readonly logLevel: string;
 }
@@ -49,6 +51,7 @@ export function configFrom(env: Environment): Config {
     secretKey: env.ATOLL_SECRET_KEY || undefined,
     subnet: env.ATOLL_SUBNET || undefined,
     defaultDiskBytes: count(env, "ATOLL_DEFAULT_DISK", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
+    poolSize: count(env, "ATOLL_POOL", 2, 0, 1000),
     readySlots: count(env, "ATOLL_READY_SLOTS", 8, 0, 1000),
     cdiDirectories: (env.ATOLL_CDI_DIRS ?? "/etc/cdi:/var/run/cdi").split(":").filter((path) => path !== ""),
     logLevel: oneOf(env, "ATOLL_LOG_LEVEL", "info", logLevels),

@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { SandboxState } from "@atoll/protocol";
+import type { Isolation, SandboxState } from "@atoll/protocol";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Observer } from "./sandboxes/observer.ts";
 import type { Slots } from "./slots.ts";
@@ -15,6 +15,7 @@ export interface MetricsSources {
   readonly creations: Slots;
   /** Network slots that are kept ready. */
   readonly readySlots: () => number;
+  readonly readySandboxes: (isolation: Isolation) => number;
 }
 
 const createBuckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30];
@@ -55,7 +56,7 @@ export function metrics(sources: MetricsSources): Metrics {
   };
 }
 
-function addGauges(registry: Registry, { counts, creations, readySlots }: MetricsSources): void {
+function addGauges(registry: Registry, { counts, creations, readySlots, readySandboxes }: MetricsSources): void {
   const registers = [registry];
   new Gauge({
     name: "atoll_sandboxes",
@@ -74,6 +75,15 @@ function addGauges(registry: Registry, { counts, creations, readySlots }: Metric
     collect() {
       this.set({ phase: "working" }, creations.taken);
       this.set({ phase: "waiting" }, creations.waiting);
+    },
+  });
+  new Gauge({
+    name: "atoll_pool_sandboxes",
+    help: "Sandboxes that are prepared ahead of time",
+    labelNames: ["isolation"],
+    registers,
+    collect() {
+      for (const isolation of ["gvisor", "container"] as const) this.set({ isolation }, readySandboxes(isolation));
     },
   });
   new Gauge({

@@ -24,6 +24,7 @@ import type { Images } from "./sandboxes/image.ts";
 import { IsolationLevels } from "./sandboxes/isolation-levels.ts";
 import { SandboxProcesses } from "./sandboxes/sandbox-processes.ts";
 import { Sandboxes } from "./sandboxes/sandboxes.ts";
+import { WarmPool } from "./sandboxes/warm-pool.ts";
 import { sealWith, secretKey } from "./secrets/seal.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import { Slots } from "./slots.ts";
@@ -69,7 +70,19 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const gpus = new Gpus(config.cdiDirectories);
   const levels = new IsolationLevels(parts.engines, stopping.signal);
   const creations = new Slots(config.maxCreating);
-  const measured = metrics({ counts: () => sandboxes.counts(), creations, readySlots: parts.readySlots });
+  const pool = new WarmPool({
+    levels,
+    runDirectory: state.run,
+    size: config.poolSize,
+    log,
+    stopping: stopping.signal,
+  });
+  const measured = metrics({
+    counts: () => sandboxes.counts(),
+    creations,
+    readySlots: parts.readySlots,
+    readySandboxes: (isolation) => pool.count(isolation),
+  });
   const context: Context = {
     config,
     state,
@@ -81,6 +94,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     gpus,
     machine: thisMachine(readFileSync("/proc/self/limits", "utf8")),
     creations,
+    pool,
     observer: measured,
     log,
     stopping: stopping.signal,
@@ -96,6 +110,10 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     const found = await collect(false, stopping.signal);
     if (found.length > 0) log.warn({ found }, "removed what an earlier server left behind");
   });
+  adopted.then(
+    () => pool.fill(),
+    () => undefined,
+  );
   adopted.catch((error: unknown) => {
     if (!stopping.signal.aborted) log.error({ err: error }, "cannot take up everything of an earlier server");
   });
@@ -140,6 +158,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       clearTimeout(timer);
       await adopted.catch(() => undefined);
       await sandboxes.stop();
+      await pool.close();
       await levels.statuses(); // a check that is under way removes what it made
       measured.close();
       store.close();

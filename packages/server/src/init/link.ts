@@ -57,7 +57,7 @@ export interface InitHandler {
  */
 export class InitLink {
   readonly #server: Server;
-  readonly #handler: InitHandler;
+  #handler: InitHandler;
   readonly #ledger = new Ledger();
   readonly #requests = new Requests((frame) => this.#sendIfLive(frame));
   readonly #connections = new Rate({ burst: 50, perSecond: 10 });
@@ -92,6 +92,12 @@ export class InitLink {
     });
     await chmod(socketPath, 0o666);
     return link;
+  }
+
+  /** Another handler hears all that follows. Only before a process was started. */
+  handOver(handler: InitHandler): void {
+    this.#handler = handler;
+    if (this.#isLive) handler.connected([]);
   }
 
   /** Whether RESUME was exchanged and the connection stands. */

@@ -13,6 +13,7 @@ import { environmentOf, termOf } from "./defaults.ts";
 import { activityPrecisionMs } from "./idle.ts";
 import { moved } from "./lifecycle.ts";
 import { type TimelineEvent, withEntry } from "./timeline.ts";
+import type { WarmHolder } from "./warm-pool.ts";
 
 /** How long init may take to connect, and to connect again. */
 export const connectTimeoutMs = 10_000;
@@ -112,6 +113,17 @@ export class LiveSandbox {
     this.link = await InitLink.listen(join(this.controlDirectory, "control.sock"), this.processes);
     this.processes.attach(this.link);
     return this.link;
+  }
+
+  /** Takes over what was prepared ahead of time under this sandbox's key. */
+  takeOver({ holder, link }: WarmHolder): void {
+    this.link = link;
+    this.processes.attach(link);
+    link.handOver(this.processes);
+    this.row.isDestroyed = false;
+    this.row.holder = holder.record;
+    this.watch(holder);
+    this.note("prepared", `${holder.record.isolation}, ahead of time`);
   }
 
   async hangUp(): Promise<void> {

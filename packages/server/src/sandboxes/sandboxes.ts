@@ -178,7 +178,7 @@ export class Sandboxes {
 
   /** Keys of the holders that belong to a sandbox. */
   holderKeys(): ReadonlySet<string> {
-    return new Set([...this.#live.values()].map((live) => live.key));
+    return new Set([...[...this.#live.values()].map((live) => live.key), ...this.#context.pool.keys]);
   }
 
   /** Of those in memory. */
@@ -208,9 +208,11 @@ export class Sandboxes {
     const image = await images.resolve(request.image ?? "base", AbortSignal.any([stopping, callerGone]));
     // Other requests ran while these were found out; from here to the map nothing is awaited.
     this.#checkRoom(request);
-    const live = this.#remember(
-      this.#newRow(request, withDefaults(request, isolation, image, this.#context.machine), image.environment),
-    );
+    const spec = withDefaults(request, isolation, image, this.#context.machine);
+    const given = this.#given(request, spec, image.environment);
+    const warm = request.blockNetwork ? undefined : this.#context.pool.take(isolation);
+    const live = this.#remember(this.#newRow(warm ? `sb-${warm.key}` : newId("sb"), request, spec, given));
+    if (warm) live.takeOver(warm);
     live.processes.addMain(live.row.spec.command, live.row.spec.pty);
     const leave = () => live.endWith(terminated("the caller went away before it was created"));
     callerGone.addEventListener("abort", leave, { once: true });
@@ -247,13 +249,9 @@ export class Sandboxes {
       );
   }
 
-  #newRow(
-    request: SandboxCreate,
-    spec: SandboxRow["spec"],
-    imageEnvironment: Readonly<Record<string, string>>,
-  ): SandboxRow {
-    const { secrets, seal, gpus } = this.#context;
-    const id = newId("sb");
+  /** Devices and environment, or why the request cannot have them: found out before anything is taken for it. */
+  #given(request: SandboxCreate, spec: SandboxRow["spec"], imageEnvironment: Readonly<Record<string, string>>) {
+    const { secrets, gpus } = this.#context;
     const chosen = request.gpu === undefined ? [] : gpus.choose(request.gpu, this.#gpusInUse());
     const environment = environmentOf(
       imageEnvironment,
@@ -262,6 +260,15 @@ export class Sandboxes {
       request.env ?? {},
     );
     checkSize({ argv: spec.command, environment });
+    return { gpus: chosen, environment };
+  }
+
+  #newRow(
+    id: string,
+    request: SandboxCreate,
+    spec: SandboxRow["spec"],
+    given: { readonly gpus: string[]; readonly environment: Readonly<Record<string, string>> },
+  ): SandboxRow {
     const now = Date.now();
     this.#sequence += 1;
     return {
@@ -270,12 +277,12 @@ export class Sandboxes {
       app: request.app ?? "default",
       name: request.name,
       spec,
-      environment: seal.close(JSON.stringify(environment), environmentPurpose(id)),
+      environment: this.#context.seal.close(JSON.stringify(given.environment), environmentPurpose(id)),
       createdAt: now,
       tags: request.tags ?? {},
       state: "queued",
       isDestroyed: true,
-      gpus: chosen,
+      gpus: given.gpus,
       timeline: withEntry([], "queued", now),
     };
   }

@@ -39,7 +39,7 @@ async function startInSlot(
   const engine = live.context.levels.engine(live.row.spec.isolation);
   live.move("starting");
   live.note("starting");
-  await prepare(live, engine, signal);
+  if (!live.holder) await prepare(live, engine, signal);
   insert(live, answer);
   await claim(live, engine, image, signal);
   return await startCommand(live, signal);
