@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -122,16 +122,16 @@ export class Daemon {
       const { ATOLL_LISTEN: _listen, ...env } = this.#env;
       await run(join(checkout, "atoll"), ["stop"], { env });
     } finally {
-      await this.#killRest();
-      await rm(this.directory, { recursive: true, force: true });
+      await this.kill();
+      await removeState(this.directory);
     }
   }
+}
 
-  /** What a test that has failed may leave: nothing of it may outlive the test. */
-  async #killRest(): Promise<void> {
-    await this.kill();
-    for (const pid of processesIn(this.directory)) process.kill(pid, "SIGKILL");
-  }
+/** Removes a state directory, and ends what a test that has failed may have left running for it. */
+export async function removeState(directory: string): Promise<void> {
+  for (const pid of processesIn(directory)) process.kill(pid, "SIGKILL");
+  await rm(directory, { recursive: true, force: true });
 }
 
 /** Processes that have the directory on their command line: launcher, runtimes, and what they run. */
@@ -190,8 +190,4 @@ export async function endOf(sandbox: Sandbox) {
     throw error;
   });
   return { kind: info.kind, exitCode: info.exitCode, signal: info.signal, message: info.message };
-}
-
-export async function fileText(path: string): Promise<string> {
-  return readFile(path, "utf8");
 }

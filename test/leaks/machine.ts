@@ -1,0 +1,157 @@
+/** A snapshot of everything on the machine that a server makes for sandboxes, to be compared with a later one. */
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const cgroupRoot = "/sys/fs/cgroup";
+
+export interface Watched {
+  /** Everything that the server keeps. */
+  readonly directory: string;
+  readonly launcherPid: number;
+  /** Undefined where no daemon runs. */
+  readonly daemonPid?: number | undefined;
+  /** Eight characters that the server's cgroups, links and tables are named with. */
+  readonly instance: string;
+}
+
+/** What there is of each kind, sorted. */
+export type Snapshot = Readonly<Record<string, readonly string[]>>;
+
+export async function snapshot(watched: Watched): Promise<Snapshot> {
+  const { directory, launcherPid, daemonPid, instance } = watched;
+  const gateway = (...argv: string[]) => output("nsenter", "-t", String(launcherPid), "-m", "-n", "--", ...argv);
+  return {
+    processes: descendants(launcherPid),
+    launcherMounts: mounts(launcherPid),
+    daemonMounts: daemonPid === undefined ? [] : mounts(daemonPid),
+    hostMounts: mounts(process.pid).filter((line) => line.includes(directory)),
+    namespaces: without(await gateway("ip", "netns", "list"), /^(slot\d+)/),
+    gatewayLinks: without(await gateway("ip", "-o", "link"), /^\d+: ([^:@]+)/),
+    gatewayRoutes: without(await gateway("ip", "route"), /dev (\S+)/),
+    gatewayRules: await gateway("nft", "list", "ruleset"),
+    hostLinks: (await output("ip", "-o", "link")).filter((line) => line.includes(instance)).map(nameOfLink),
+    hostRules: await output("nft", "-s", "list", "table", "inet", `atoll_${instance}`),
+    cgroups: cgroups(instance),
+    files: files(directory),
+    loopDevices: (await output("losetup", "-l", "-n", "-O", "BACK-FILE")).filter((line) => line.includes(directory)),
+    launcherDescriptors: descriptors(launcherPid),
+    daemonDescriptors: daemonPid === undefined ? [] : descriptors(daemonPid),
+  };
+}
+
+/** Everything of `now` that was not there, and everything that went; empty when the machine is as it was. */
+export function difference(before: Snapshot, now: Snapshot): Record<string, { more: string[]; less: string[] }> {
+  const found = Object.entries(now).map(([kind, lines]) => {
+    const more = missingFrom(before[kind] ?? [], lines);
+    return [kind, { more, less: missingFrom(lines, before[kind] ?? []) }] as const;
+  });
+  return Object.fromEntries(found.filter(([, { more, less }]) => more.length + less.length > 0));
+}
+
+/** Looks again until there is no difference, for what the kernel and the pools do in the background; then what is left. */
+export async function settledDifference(before: Snapshot, watched: Watched, limitMs = 15_000) {
+  for (const deadline = Date.now() + limitMs; ; await sleep(200)) {
+    const left = difference(before, await snapshot(watched));
+    if (Object.keys(left).length === 0 || Date.now() > deadline) return left;
+  }
+}
+
+/** Counted, since lines may repeat. */
+function missingFrom(known: readonly string[], lines: readonly string[]): string[] {
+  const left = new Map<string, number>();
+  for (const line of known) left.set(line, (left.get(line) ?? 0) + 1);
+  return lines.filter((line) => {
+    const count = left.get(line) ?? 0;
+    left.set(line, count - 1);
+    return count <= 0;
+  });
+}
+
+async function output(program: string, ...argv: string[]): Promise<string[]> {
+  const { stdout } = await run(program, argv, { maxBuffer: 16 * 1024 ** 2 });
+  return stdout.split("\n").filter(Boolean).sort();
+}
+
+/** Slots come and go with numbers of their own; how many there are is what has to stay the same. */
+function without(lines: readonly string[], name: RegExp): string[] {
+  return lines
+    .map((line) => name.exec(line)?.[1] ?? line)
+    .map((line) => line.replace(/\d+$/, "N"))
+    .sort();
+}
+
+function nameOfLink(line: string): string {
+  return /^\d+: ([^:@]+)/.exec(line)?.[1] ?? line;
+}
+
+function mounts(pid: number): string[] {
+  const lines = readFileSync(`/proc/${pid}/mountinfo`, "utf8").split("\n").filter(Boolean);
+  return lines.map((line) => (line.split(" ")[4] ?? line).replace(/(slot|lone)\d+$/, "$1N")).sort();
+}
+
+/** Names of all processes below one. Zombies count. */
+function descendants(root: number): string[] {
+  const children = new Map<number, { pid: number; name: string }[]>();
+  for (const name of readdirSync("/proc")) {
+    const stat = /^\d+$/.test(name) ? textOf(`/proc/${name}/stat`) : "";
+    const match = /^(\d+) \((.*)\) \S (\d+)/s.exec(stat);
+    if (!match) continue;
+    const list = children.get(Number(match[3])) ?? [];
+    list.push({ pid: Number(match[1]), name: match[2] ?? "" });
+    children.set(Number(match[3]), list);
+  }
+  const below = (pid: number): string[] =>
+    (children.get(pid) ?? []).flatMap((child) => [child.name, ...below(child.pid)]);
+  return below(root).sort();
+}
+
+function cgroups(instance: string): string[] {
+  const found: string[] = [];
+  const look = (directory: string, depth: number) => {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      if (!entry.isDirectory()) continue;
+      const path = join(directory, entry.name);
+      if (path.includes(`atoll/${instance}`)) found.push(path);
+      if (depth < 6) look(path, depth + 1);
+    }
+  };
+  const roots = readdirSync(cgroupRoot).map((name) => join(cgroupRoot, name, "atoll", instance));
+  for (const root of [...roots, join(cgroupRoot, "atoll", instance)]) if (existsSync(root)) look(root, 0);
+  return found.sort();
+}
+
+/** Without what is kept on purpose: the database, logs, and the output of finished sandboxes. */
+const kept = /^(atoll\.db.*|log\/.*|output\/.*|test\.log|lock.*|server\.json)$/;
+
+function files(directory: string): string[] {
+  const names = readdirSync(directory, { recursive: true, encoding: "utf8" });
+  return names.filter((name) => !kept.test(name) && !name.startsWith("store/layers/")).sort();
+}
+
+/** Kinds of the descriptors, without the numbers that differ each time. */
+function descriptors(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`)
+    .flatMap((fd) => target(`/proc/${pid}/fd/${fd}`) ?? [])
+    .map((name) => name.replace(/\[\d+\]$/, "[]").replace(/^\/proc\/\d+/, "/proc/N"))
+    .sort();
+}
+
+function target(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined; // closed in the meantime
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return statSync(path) && readFileSync(path, "latin1");
+  } catch {
+    return ""; // ended in the meantime
+  }
+}
