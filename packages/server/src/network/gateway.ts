@@ -51,6 +51,7 @@ export async function openGateway(
     "-ec",
     "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter",
   ]);
+  await removeStaleTables(host);
   await host(["nft", "-f", "-"], hostRules({ table, link, subnet: chosen.cidr }));
   await gateway(["nft", "-f", "-"], gatewayRules({ slotPrefix, uplink, nameServers: resolver.nameServers }));
   return {
@@ -109,6 +110,22 @@ async function hasWayOut(gateway: Program): Promise<boolean> {
 async function disconnect(host: Program, link: string): Promise<void> {
   const links: { readonly ifname: string }[] = JSON.parse(await host(["ip", "-json", "link", "show"]));
   if (links.some(({ ifname }) => ifname === link)) await host(["ip", "link", "delete", link]);
+}
+
+/**
+ * A server that was killed together with its launcher leaves its table on the host, though its link has gone. Tables whose link exists belong to
+ * servers that run: each makes its link first.
+ */
+async function removeStaleTables(host: Program): Promise<void> {
+  const listed: { nftables: { table?: { name: string } }[] } = JSON.parse(
+    await host(["nft", "--json", "list", "tables"]),
+  );
+  const instances = listed.nftables.flatMap(({ table }) => /^atoll_([0-9a-f]{8})$/.exec(table?.name ?? "")?.[1] ?? []);
+  const links: { ifname: string }[] = JSON.parse((await host(["ip", "-json", "link", "show", "type", "veth"])) || "[]");
+  const stale = instances.filter((instance) => !links.some(({ ifname }) => ifname === `atoll${instance}`));
+  // Another server that starts at this moment may have removed one already, which takes nothing from the result.
+  if (stale.length > 0)
+    await host(["sh", "-c", stale.map((name) => `nft delete table inet atoll_${name} || true`).join("; ")]);
 }
 
 interface Route {
