@@ -33,6 +33,15 @@ bool watch(int fd, uint32_t events, struct source *source) {
   return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+/*
+ * Closing alone would not do: a vforked child lets init go on just before the kernel closes its copies of init's descriptors, and while
+ * one copy is open epoll keeps reporting what `source` no longer is.
+ */
+void unwatch_and_close(int fd) {
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+  close(fd);
+}
+
 static void fail(const char *what) {
   fprintf(stderr, "cannot run init: %s: %s\n", what, strerror(errno));
   exit(1);

@@ -164,6 +164,7 @@ extern int control_directory;
 extern struct rlimit inherited_files;
 uint64_t now_ms(void);
 bool watch(int fd, uint32_t events, struct source *source);
+void unwatch_and_close(int fd);
 
 /* init_link.c: the connection to the daemon */
 void link_open(void);
@@ -236,7 +237,7 @@ struct account {
 int account_find(const char *user, struct account *account);
 
 /* init_setup.c */
-struct failure setup_root(const char *root, const char *hostname);
+struct failure setup_root(const char *root, const char *hostname, uint32_t most_processes);
 
 /* init_probe.c */
 void probe_start(uint32_t request, uint16_t port);

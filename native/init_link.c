@@ -67,7 +67,7 @@ static void buffer_shrink(struct buffer *buffer) {
 
 static void disconnect(int wait_ms) {
   if (socket_fd >= 0)
-    close(socket_fd);
+    unwatch_and_close(socket_fd);
   socket_fd = -1;
   state = WAITING;
   can_read = can_write = false;

@@ -20,7 +20,7 @@ struct probe {
 static struct probe probes[PROBES_MAX];
 
 static void probe_close(struct probe *probe) {
-  close(probe->fd);
+  unwatch_and_close(probe->fd);
   probe->fd = 0;
 }
 

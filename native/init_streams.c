@@ -50,7 +50,7 @@ static void output_queue_read(struct output *output) {
 static void output_close_fd(struct output *output) {
   node_remove(&output->reading);
   if (output->fd >= 0)
-    close(output->fd);
+    unwatch_and_close(output->fd);
   output->fd = -1;
 }
 
@@ -186,7 +186,7 @@ void input_open(struct process *process, int fd) {
 
 void input_close(struct input *input) {
   if (input->fd >= 0)
-    close(input->fd);
+    unwatch_and_close(input->fd);
   input->fd = -1;
   input->closed = true;
 }

@@ -49,6 +49,7 @@ export class Guest implements AsyncDisposable {
   #link: InitLink | undefined;
   readonly #unshare: ChildProcess;
   readonly #ended: Promise<unknown[]>;
+  readonly #end = new AbortController();
   #stderr = "";
 
   private constructor(build: Build, options: GuestOptions) {
@@ -59,6 +60,7 @@ export class Guest implements AsyncDisposable {
       { stdio: ["ignore", "ignore", "pipe"], env: { PATH: process.env.PATH, ASAN_OPTIONS: "detect_leaks=1" } },
     );
     this.#ended = once(this.#unshare, "exit");
+    this.#ended.finally(() => this.#end.abort(new Error(`init has ended: ${this.#stderr}`)));
     this.#unshare.stderr?.on("data", (chunk: Buffer) => {
       this.#stderr += chunk.toString();
     });
@@ -70,6 +72,11 @@ export class Guest implements AsyncDisposable {
     await guest.link.whenConnected(soon());
     guest.pid = childOf(guest.#unshare.pid ?? 0);
     return guest;
+  }
+
+  /** Aborted when init ends. */
+  get ended(): AbortSignal {
+    return this.#end.signal;
   }
 
   get link(): InitLink {
