@@ -22,6 +22,16 @@ export interface Watched {
 export type Snapshot = Readonly<Record<string, readonly string[]>>;
 
 export async function snapshot(watched: Watched): Promise<Snapshot> {
+  const found = Object.entries(await look(watched));
+  return Object.fromEntries(found.map(([kind, lines]) => [kind, lines.map(withoutKey).sort()]));
+}
+
+/** Prepared sandboxes come and go too: which they are differs, how many there are does not. */
+function withoutKey(line: string): string {
+  return line.replaceAll(/(?<![0-9A-Za-z])[0-9A-Za-z]{22}(?![0-9A-Za-z])/g, "KEY");
+}
+
+async function look(watched: Watched): Promise<Snapshot> {
   const { directory, launcherPid, daemonPid, instance } = watched;
   const gateway = (...argv: string[]) => output("nsenter", "-t", String(launcherPid), "-m", "-n", "--", ...argv);
   return {
@@ -43,13 +53,41 @@ export async function snapshot(watched: Watched): Promise<Snapshot> {
   };
 }
 
+interface Change {
+  readonly more: readonly string[];
+  readonly less: readonly string[];
+}
+
 /** Everything of `now` that was not there, and everything that went; empty when the machine is as it was. */
-export function difference(before: Snapshot, now: Snapshot): Record<string, { more: string[]; less: string[] }> {
+export function difference(before: Snapshot, now: Snapshot): Record<string, Change> {
   const found = Object.entries(now).map(([kind, lines]) => {
-    const more = missingFrom(before[kind] ?? [], lines);
-    return [kind, { more, less: missingFrom(lines, before[kind] ?? []) }] as const;
+    const change = { more: missingFrom(before[kind] ?? [], lines), less: missingFrom(lines, before[kind] ?? []) };
+    return [kind, kind === "daemonDescriptors" ? withoutConnections(change) : change] as const;
   });
   return Object.fromEntries(found.filter(([, { more, less }]) => more.length + less.length > 0));
+}
+
+/** Clients keep some connections open, and close them when they like; a leak is one for each sandbox. */
+const connections = 16;
+
+function withoutConnections(change: Change): Change {
+  const isSocket = (name: string) => name === "socket:[]";
+  const sockets = change.more.filter(isSocket).length;
+  if (sockets > connections) return change;
+  const others = (names: readonly string[]) => names.filter((name) => !isSocket(name));
+  return { more: others(change.more), less: others(change.less) };
+}
+
+/** A snapshot of a machine on which nothing is being made or removed in the background any more. */
+export async function quietSnapshot(watched: Watched, limitMs = 30_000): Promise<Snapshot> {
+  let last = await snapshot(watched);
+  for (const deadline = Date.now() + limitMs; ; ) {
+    await sleep(1000);
+    const now = await snapshot(watched);
+    if (Object.keys(difference(last, now)).length === 0) return now;
+    if (Date.now() > deadline) throw new Error("the server does not come to rest");
+    last = now;
+  }
 }
 
 /** Looks again until there is no difference, for what the kernel and the pools do in the background; then what is left. */
@@ -111,16 +149,16 @@ function descendants(root: number): string[] {
 
 function cgroups(instance: string): string[] {
   const found: string[] = [];
-  const look = (directory: string, depth: number) => {
+  const walk = (directory: string, depth: number) => {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       if (!entry.isDirectory()) continue;
       const path = join(directory, entry.name);
       if (path.includes(`atoll/${instance}`)) found.push(path);
-      if (depth < 6) look(path, depth + 1);
+      if (depth < 6) walk(path, depth + 1);
     }
   };
   const roots = readdirSync(cgroupRoot).map((name) => join(cgroupRoot, name, "atoll", instance));
-  for (const root of [...roots, join(cgroupRoot, "atoll", instance)]) if (existsSync(root)) look(root, 0);
+  for (const root of [...roots, join(cgroupRoot, "atoll", instance)]) if (existsSync(root)) walk(root, 0);
   return found.sort();
 }
 

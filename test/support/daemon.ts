@@ -1,5 +1,6 @@
 /** A server of a test's own, in a temporary state directory, that can be killed and started again. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -62,6 +63,12 @@ export class Daemon {
 
   get launcherPid(): number {
     return Number(readFileSync(join(this.directory, "run/launcher.pid"), "utf8"));
+  }
+
+  /** Where to look for what it makes; its cgroups, links and tables are named after the directory. */
+  get watched() {
+    const instance = createHash("sha256").update(this.directory).digest("hex").slice(0, 8);
+    return { directory: this.directory, instance, launcherPid: this.launcherPid, daemonPid: this.pid };
   }
 
   get log(): string {
