@@ -165,11 +165,7 @@ for (const build of builds()) {
       guest.link.release(2);
       await guest.link.ping(soon());
       const seen = guest.record.of(2).streams[1].length;
-      const gone = await guest.run(3, [
-        "sh",
-        "-c",
-        "while [ $(ls -d /proc/[0-9]* | wc -l) -gt 4 ]; do sleep 0.01; done; echo gone",
-      ]);
+      const gone = await guest.run(3, ["sh", "-c", "until set -- /proc/[0-9]*; [ $# -eq 2 ]; do :; done; echo gone"]);
       assert.equal(gone.stdout, "gone\n");
       assert.equal(guest.record.of(2).streams[1].length, seen);
     });
