@@ -35,8 +35,6 @@ wanted() {
   case " ${PROGRAMS:-init launcher} " in *" $1 "*) [ -e "$here/$1.c" ] ;; *) return 1 ;; esac
 }
 
-for program in init launcher; do
-  if wanted "$program"; then
-    build "$program" "$here/$program"*.c
-  fi
-done
+# init also is the program that it runs for operations on files.
+if wanted init; then build init "$here"/init*.c "$here"/files*.c; fi
+if wanted launcher; then build launcher "$here"/launcher*.c; fi

@@ -1,3 +1,4 @@
+#include "files.h"
 #include "init.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 int control_directory = -1;
+int own_program = -1;
 struct rlimit inherited_files;
 
 static int epoll_fd = -1;
@@ -42,7 +44,7 @@ void unwatch_and_close(int fd) {
   close(fd);
 }
 
-static void fail(const char *what) {
+static void give_up(const char *what) {
   fprintf(stderr, "cannot run init: %s: %s\n", what, strerror(errno));
   exit(1);
 }
@@ -53,7 +55,7 @@ static void occupy_standard_descriptors(void) {
   do {
     fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-      fail("open /");
+      give_up("open /");
   } while (fd <= STDERR_FILENO);
   close(fd);
 }
@@ -78,12 +80,12 @@ static void open_signals(bool is_ordinary) {
   sigprocmask(SIG_SETMASK, &watched, NULL);
   signals_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals_fd < 0 || !watch(signals_fd, EPOLLIN, &signals_source))
-    fail("signalfd");
+    give_up("signalfd");
 }
 
 static void raise_open_files(void) {
   if (getrlimit(RLIMIT_NOFILE, &inherited_files) != 0)
-    fail("getrlimit");
+    give_up("getrlimit");
   struct rlimit own = {.rlim_cur = inherited_files.rlim_max, .rlim_max = inherited_files.rlim_max};
   setrlimit(RLIMIT_NOFILE, &own);
 }
@@ -96,12 +98,14 @@ static void open_everything(const char *control, bool is_ordinary) {
   umask(022);
   control_directory = open(control, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (control_directory < 0)
-    fail(control);
+    give_up(control);
+  /* Kept: the root it was started from goes away. Without it operations on files fail, and nothing else does. */
+  own_program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
-    fail("subreaper");
+    give_up("subreaper");
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0 || chdir("/") != 0)
-    fail("epoll");
+    give_up("epoll");
   open_signals(is_ordinary);
 }
 
@@ -158,6 +162,8 @@ static void turn(void) {
 }
 
 int main(int argc, char **argv) {
+  if (argc > 0 && strcmp(argv[0], FILES_PROGRAM) == 0)
+    return files_main(argc, argv);
   bool is_ordinary = argc == 3 && strcmp(argv[1], "--control") == 0;
   open_everything(is_ordinary ? argv[2] : "/.atoll", is_ordinary);
   processes_open();

@@ -136,7 +136,7 @@ struct process {
   bool has_exited;
   int status;
   struct failure failure;
-  bool has_terminal;
+  bool has_terminal, is_built_in;
   struct input input;
   struct output outputs[2];
   unsigned say;
@@ -149,7 +149,7 @@ struct process {
 /* START, decoded; the strings live in `memory`. */
 struct start {
   uint32_t id;
-  bool wants_terminal, wants_input;
+  bool wants_terminal, wants_input, is_built_in;
   uint16_t rows, cols;
   uint32_t open_files;
   char *user, *cwd;
@@ -161,6 +161,7 @@ enum { START_ENV_ADDED = 3 };
 
 /* init.c */
 extern int control_directory;
+extern int own_program; /* this program's file */
 extern struct rlimit inherited_files;
 uint64_t now_ms(void);
 bool watch(int fd, uint32_t events, struct source *source);

@@ -34,6 +34,7 @@ static bool decode_start(struct frame_reader *reader, struct start *start) {
   uint8_t flags = frame_u8(reader);
   start->wants_terminal = flags & 1;
   start->wants_input = flags & 2;
+  start->is_built_in = flags & 4;
   start->rows = frame_u16(reader);
   start->cols = frame_u16(reader);
   start->open_files = frame_u32(reader);
@@ -48,7 +49,7 @@ static bool decode_start(struct frame_reader *reader, struct start *start) {
   start->env = take_strings(reader, &pointers, &memory, START_ENV_ADDED);
   while (start->env[start->env_count])
     start->env_count++;
-  return frame_ended(reader) && flags <= 3;
+  return frame_ended(reader) && (flags <= 3 || flags == 4 || flags == 6);
 }
 
 static bool take_start(struct frame_reader *reader) {

@@ -98,6 +98,7 @@ static struct failure process_run(struct process *process, struct start *start) 
     return failure;
   process->pid = spawned.pid;
   process->has_terminal = start->wants_terminal;
+  process->is_built_in = start->is_built_in;
   if (spawned.input >= 0)
     input_open(process, spawned.input);
   output_open(&process->outputs[0], spawned.output);
@@ -152,8 +153,9 @@ void process_signal(struct process *process, int signal) {
     kill(-process->pid, signal);
 }
 
+/* An operation on files removes what it has half done; its signal is there before the end of its stdin is. */
 void process_kill(struct process *process) {
-  process_signal(process, SIGKILL);
+  process_signal(process, process->is_built_in ? SIGTERM : SIGKILL);
 }
 
 void process_resize(struct process *process, uint16_t rows, uint16_t cols) {

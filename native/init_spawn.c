@@ -203,6 +203,10 @@ static int search_and_execute(struct child *child) {
 
 static int execute(struct child *child) {
   char *const *argv = child->start->argv;
+  if (child->start->is_built_in) {
+    syscall(SYS_execveat, own_program, "", argv, child->start->env, AT_EMPTY_PATH);
+    return errno;
+  }
   if (argv[0][0] == '\0')
     return ENOENT;
   if (!strchr(argv[0], '/'))
