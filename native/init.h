@@ -238,7 +238,7 @@ struct account {
 int account_find(const char *user, struct account *account);
 
 /* init_setup.c */
-struct failure setup_root(const char *root, const char *hostname);
+struct failure setup_root(const char *root, const char *hostname, uint32_t most_processes);
 
 /* init_probe.c */
 void probe_start(uint32_t request, uint16_t port);

@@ -73,9 +73,10 @@ static bool take_setup(struct frame_reader *reader) {
   }
   char *root = take_string(reader, &free_from);
   char *hostname = take_string(reader, &free_from);
+  uint32_t most_processes = frame_u32(reader);
   bool is_valid = frame_ended(reader);
   if (is_valid)
-    link_setup_done(request, setup_root(root, hostname));
+    link_setup_done(request, setup_root(root, hostname, most_processes));
   free(memory);
   return is_valid;
 }

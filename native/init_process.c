@@ -160,8 +160,12 @@ void process_kill(struct process *process) {
 
 void process_resize(struct process *process, uint16_t rows, uint16_t cols) {
   struct winsize size = {.ws_row = rows, .ws_col = cols};
-  if (process->has_terminal && process->outputs[0].fd >= 0)
-    ioctl(process->outputs[0].fd, TIOCSWINSZ, &size);
+  if (!process->has_terminal || process->outputs[0].fd < 0)
+    return;
+  ioctl(process->outputs[0].fd, TIOCSWINSZ, &size);
+  /* gVisor changes the size and tells nobody, nor does it know the foreground here: at least the shell hears of it. */
+  if (tcgetpgrp(process->outputs[0].fd) < 0)
+    process_signal(process, SIGWINCH);
 }
 
 /* kill(-1) is for PID 1 of a sandbox only: anywhere else it would reach the whole machine. */

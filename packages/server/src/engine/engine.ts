@@ -77,9 +77,11 @@ export interface BindMount {
   readonly readOnly: boolean;
 }
 
-/** What the core must do through init once the root is bound: `root` goes into init's SETUP frame. */
+/** What the core must do through init once the root is bound: both go into init's SETUP frame. */
 export interface ClaimedRoot {
   readonly root: string;
+  /** Limit of processes for init to set; absent when the machine's kernel holds it. */
+  readonly mostProcesses?: number;
 }
 
 export interface Holder {

@@ -124,10 +124,17 @@ export class InitLink {
 
   /**
    * Enters the root file system ("" when the launcher has put it in place) and sets the hostname ("" leaves it).
+   * `mostProcesses` is a limit that init sets as it enters; 0 when it is held from outside.
    * @returns errno 0, or the errno and the step that failed
    */
-  async setup(root: string, hostname: string, signal: AbortSignal): Promise<{ errno: number; step: string }> {
-    const answer = await this.#requests.ask("setupDone", (request) => frameFor.setup(request, root, hostname), signal);
+  async setup(
+    root: string,
+    hostname: string,
+    signal: AbortSignal,
+    mostProcesses = 0,
+  ): Promise<{ errno: number; step: string }> {
+    const frame = (request: number) => frameFor.setup(request, root, hostname, mostProcesses);
+    const answer = await this.#requests.ask("setupDone", frame, signal);
     return { errno: answer.errno, step: answer.step };
   }
 

@@ -137,8 +137,8 @@ export const frameFor = {
         w.u32(item.process).offset(item.stdout).offset(item.stderr);
       }),
     ),
-  setup: (request: number, root: string, hostname: string): Buffer =>
-    write(0x02, (w) => w.u32(request).text(root).text(hostname)),
+  setup: (request: number, root: string, hostname: string, mostProcesses: number): Buffer =>
+    write(0x02, (w) => w.u32(request).text(root).text(hostname).u32(mostProcesses)),
   start: (start: StartRequest): Buffer =>
     write(0x03, (w) =>
       w

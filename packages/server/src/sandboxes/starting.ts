@@ -76,7 +76,9 @@ async function claim(live: LiveSandbox, engine: Engine, image: Image, signal: Ab
     step("reach the sandbox's init", () => link.whenConnected(connectLimit)),
   ]);
   live.note("claimed");
-  const { errno, step: failed } = await step("set up the sandbox", () => link.setup(claimed.root, "", signal));
+  const { errno, step: failed } = await step("set up the sandbox", () =>
+    link.setup(claimed.root, "", signal, claimed.mostProcesses),
+  );
   if (errno !== 0)
     throw new AtollError("failed_to_start", `cannot set up the sandbox: ${failed} failed: errno ${errno}`);
   live.note("set_up");

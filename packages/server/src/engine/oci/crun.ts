@@ -25,7 +25,9 @@ export function crun(launcher: Launcher, stateDirectory: string): Runtime {
   return {
     isolation: "container",
     hasUserNamespace: true,
-    ownPids: 1,
+    // One for init.
+    pidsFor: (pids) => pids + 1,
+    limitsPidsInside: false,
     ownMemoryBytes: 0,
     spec: (holder, uids) => containerSpec(holder, uids, process.arch, filter),
     start,

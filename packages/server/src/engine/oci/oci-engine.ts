@@ -196,15 +196,18 @@ export class OciEngine implements Engine {
     const rootId = Number(record.details.uidBase);
     const binds = bindsOf(claim, { bundle, empty: this.#machine.places.empty, hasSysfs: attachment.hasSysfs });
     await this.#machine.launcher.claim({ ...attachment, rootId, layers: claim.layers, writable: disk, binds }, signal);
-    return { root: attachment.enter };
+    return {
+      root: attachment.enter,
+      ...(this.#runtime.limitsPidsInside && { mostProcesses: claim.limits.pids }),
+    };
   }
 
   #limit(key: string, claim: Claim): void {
     const { pids, memoryBytes } = claim.limits;
-    const { ownPids, ownMemoryBytes } = this.#runtime;
+    const { ownMemoryBytes } = this.#runtime;
     this.#machine.cgroups.limit(key, {
       ...claim.limits,
-      pids: pids + ownPids,
+      pids: this.#runtime.pidsFor(pids),
       memoryBytes: memoryBytes + ownMemoryBytes,
     });
     for (const { cgroupRule } of claim.devices) this.#machine.cgroups.allowDevice(key, cgroupRule);

@@ -7,8 +7,10 @@ export interface Runtime {
   readonly isolation: Isolation;
   /** Whether files are owned through a user namespace of the sandbox's own. */
   readonly hasUserNamespace: boolean;
-  /** Threads of the runtime itself that count against the sandbox's own limit. */
-  readonly ownPids: number;
+  /** What the runtime itself runs counts against the machine's limit, too: how high that must be for so many processes inside. */
+  pidsFor(pids: number): number;
+  /** Whether init sets the limit of processes, in the runtime's own kernel. */
+  readonly limitsPidsInside: boolean;
   /** Memory of the runtime itself, likewise, in bytes. */
   readonly ownMemoryBytes: number;
 

@@ -61,6 +61,8 @@ export function containerSpec(holder: HolderSpec, uids: UidRange, architecture: 
     ...(filter === undefined ? {} : { annotations: { "run.oci.seccomp_bpf_data": filter } }),
     process: {
       ...initProcess(capabilities),
+      // The machine, when it runs out of memory, takes sandboxes before services.
+      oomScoreAdj: 500,
       noNewPrivileges: true,
     },
     root: { path: holder.holderRoot, readonly: true },
@@ -132,8 +134,6 @@ function initProcess(granted: readonly string[]) {
     args: ["/init"],
     env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
     cwd: "/",
-    // The machine, when it runs out of memory, takes sandboxes before services.
-    oomScoreAdj: 500,
     capabilities: { bounding: granted, effective: granted, permitted: granted },
   };
 }
