@@ -194,7 +194,12 @@ void processes_reap(void) {
   }
 }
 
+/*
+ * What was still to be said belongs to the connection that is gone: the end of a stream would come before the bytes that
+ * the new daemon wants again.
+ */
 void process_resume(struct process *process, uint64_t stdout_offset, uint64_t stderr_offset) {
+  process->say = 0;
   process_repeat(process);
   if (process->failure.error != 0)
     return;

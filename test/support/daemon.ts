@@ -173,7 +173,12 @@ export async function stateDirectory(): Promise<string> {
   await mkdir(join(directory, "tools"));
   if (existsSync(join(tools, "runsc"))) await run("cp", ["-al", join(tools, "runsc"), join(directory, "tools/runsc")]);
   const argv = [...nodeFlags, setup, "setup", "--state-dir", directory];
-  await run(process.execPath, argv, { env: { ...process.env, ATOLL_BASE_IMAGE_CACHE: layers } });
+  try {
+    await run(process.execPath, argv, { env: { ...process.env, ATOLL_BASE_IMAGE_CACHE: layers } });
+  } catch (error) {
+    await removeState(directory);
+    throw error;
+  }
   return directory;
 }
 
@@ -189,6 +194,12 @@ async function freePort(): Promise<number> {
 
 /** Sandboxes of both isolation levels by turns. */
 export const levelOf = (index: number, gvisorEvery: number) => (index % gvisorEvery === 0 ? "gvisor" : "container");
+
+/** Looks again and again; what is waited for happens on its own. */
+export async function until(what: string, isTrue: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<void> {
+  for (const deadline = Date.now() + limitMs; !(await isTrue()); await sleep(50))
+    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
+}
 
 /** How a sandbox ended, whatever that was. */
 export async function endOf(sandbox: Sandbox) {

@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { stdinWindow } from "../../src/init/messages.ts";
 import { builds, exitCode, Guest, soon } from "./guest.ts";
 
@@ -47,6 +48,19 @@ for (const build of builds()) {
       await guest.link.whenConnected(soon());
       guest.link.writeStdin(1, 0, Buffer.from("\n"));
       assert.equal((await guest.result(1)).stdout, "one\ntwo\n");
+    });
+
+    test("the end of a stream that came while no daemon listened is said after the output that the last one did not keep", async () => {
+      await using guest = await Guest.start(build);
+      guest.record.acknowledges = false;
+      guest.start(1, ["sh", "-c", "echo one; sleep 0.3; exit 4"]);
+      await guest.record.until(() => guest.record.of(1).text(1) === "one\n", soon());
+      await guest.stopListening();
+      guest.record.forget(1);
+      guest.record.of(1);
+      await sleep(800);
+      await guest.listen();
+      assert.deepEqual(await guest.result(1), { status: exitCode(4), stdout: "one\n", stderr: "" });
     });
 
     test("exits, ends of streams, failures and acknowledgements are said again to the next daemon", async () => {
