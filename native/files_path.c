@@ -20,7 +20,7 @@ static void copy_path(char *to, const char *from, size_t length) {
   to[length] = '\0';
 }
 
-static void make_directory(const char *path, mode_t mode) {
+static void make_directory(const char *path, mode_t mode, int error_of_a_file) {
   struct stat status;
   if (mkdir(path, mode) == 0)
     return;
@@ -28,7 +28,7 @@ static void make_directory(const char *path, mode_t mode) {
   if (stat(path, &status) != 0)
     fail(error == EEXIST ? errno : error, "mkdir");
   if (!S_ISDIR(status.st_mode))
-    fail(error == EEXIST ? EEXIST : ENOTDIR, "mkdir");
+    fail(error_of_a_file, "mkdir");
 }
 
 /* As mkdir -p: those that are there already are left as they are. */
@@ -40,10 +40,10 @@ void make_directories(const char *path, mode_t mode) {
     if (prefix[i] != '/' || prefix[i - 1] == '/')
       continue;
     prefix[i] = '\0';
-    make_directory(prefix, 0755);
+    make_directory(prefix, 0755, ENOTDIR);
     prefix[i] = '/';
   }
-  make_directory(prefix, mode);
+  make_directory(prefix, mode, EEXIST);
 }
 
 static size_t parent_length(const char *path) {
@@ -57,7 +57,10 @@ static size_t parent_length(const char *path) {
 
 void make_parents(const char *path) {
   char parent[PATH_MAX];
+  struct stat status;
   copy_path(parent, path, parent_length(path));
+  if (stat(parent, &status) == 0 && !S_ISDIR(status.st_mode))
+    fail(ENOTDIR, "mkdir");
   make_directories(parent, 0755);
 }
 

@@ -33,6 +33,11 @@ const processId = Type.String({
 const ofSandbox = Type.Object({ sandboxId });
 const ofProcess = Type.Object({ sandboxId, processId });
 const named = Type.Object({ name: schema.Name });
+const ofImage = Type.Object({ image: Type.String({ maxLength: 255, description: "Id or name of an image." }) });
+const digest = Type.Object({ digest: schema.ImageContent.properties.digest });
+const path = schema.FilePath;
+const user = Type.Optional(schema.FileUser);
+const recursive = Type.Optional(Type.Boolean({ description: "Everything below it too." }));
 const waitQuery = Type.Object(
   {
     timeoutMs: Type.Optional(
@@ -233,6 +238,178 @@ export const routes = {
     params: ofProcess,
     query: Type.Object({ offset }, { additionalProperties: false }),
     response: "websocket",
+  },
+
+  readFile: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/files",
+    summary: "Bytes of a file",
+    params: ofSandbox,
+    query: Type.Object(
+      {
+        path,
+        offset,
+        length: Type.Optional(Type.Integer({ minimum: 0, description: "Most bytes wanted; all when absent." })),
+        user,
+      },
+      { additionalProperties: false },
+    ),
+    response: "bytes",
+  },
+  writeFile: {
+    method: "PUT",
+    path: "/v1/sandboxes/{sandboxId}/files",
+    summary: "Write the body to a file, as it comes",
+    params: ofSandbox,
+    query: Type.Object(
+      {
+        path,
+        how: Type.Optional(
+          Type.Union(
+            [
+              Type.Literal("truncate"),
+              Type.Literal("replace"),
+              Type.Literal("exclusive"),
+              Type.Literal("append"),
+              Type.Literal("update"),
+              Type.Literal("existing"),
+            ],
+            {
+              description:
+                "truncate (when absent): empty the file first, or make it. replace: a new file takes its place once everything was written. exclusive: it must not exist. append: at its end. update: at the offset, the rest stays. existing: as update, and it must exist.",
+            },
+          ),
+        ),
+        offset,
+        parents: Type.Optional(Type.Boolean({ description: "Make the directories it lies in." })),
+        mode: Type.Optional(schema.Permissions),
+        user,
+      },
+      { additionalProperties: false },
+    ),
+    body: "bytes",
+    response: schema.FileEntry,
+  },
+  removeFile: {
+    method: "DELETE",
+    path: "/v1/sandboxes/{sandboxId}/files",
+    summary: "Remove a file, a link, or a directory",
+    params: ofSandbox,
+    query: Type.Object({ path, recursive, user }, { additionalProperties: false }),
+    response: "empty",
+    status: 204,
+  },
+  statFile: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/files/stat",
+    summary: "What is known of a file",
+    params: ofSandbox,
+    query: Type.Object(
+      {
+        path,
+        follow: Type.Optional(Type.Boolean({ description: "With false, of a link itself. Default true." })),
+        user,
+      },
+      { additionalProperties: false },
+    ),
+    response: schema.FileEntry,
+  },
+  listFiles: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/files/list",
+    summary:
+      "What is in a directory: a FileEntry in JSON a line, in the order of names. A failure after the first line is a last line {error}",
+    params: ofSandbox,
+    query: Type.Object({ path, recursive, user }, { additionalProperties: false }),
+    response: "bytes",
+  },
+  makeDirectory: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/files/mkdir",
+    summary: "Make a directory",
+    params: ofSandbox,
+    body: Type.Object(
+      {
+        path,
+        parents: Type.Optional(
+          Type.Boolean({ description: "Make the directories it lies in, and accept that it exists." }),
+        ),
+        mode: Type.Optional(schema.Permissions),
+        user,
+      },
+      { additionalProperties: false },
+    ),
+    response: "empty",
+    status: 204,
+  },
+  renameFile: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/files/rename",
+    summary: "Rename a file or a directory",
+    params: ofSandbox,
+    body: Type.Object(
+      {
+        path,
+        to: path,
+        overwrite: Type.Optional(Type.Boolean({ description: "Replace what is there. Default true." })),
+        user,
+      },
+      { additionalProperties: false },
+    ),
+    response: "empty",
+    status: 204,
+  },
+  changeFileMode: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/files/chmod",
+    summary: "Change permissions",
+    params: ofSandbox,
+    body: Type.Object({ path, mode: schema.Permissions, user }, { additionalProperties: false }),
+    response: "empty",
+    status: 204,
+  },
+  readArchive: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/files/archive",
+    summary: "A directory and what is below it, or a file, as a tar archive",
+    params: ofSandbox,
+    query: Type.Object({ path, user }, { additionalProperties: false }),
+    response: "bytes",
+  },
+  writeArchive: {
+    method: "PUT",
+    path: "/v1/sandboxes/{sandboxId}/files/archive",
+    summary: "Extract a tar archive into a directory, which is made if missing; no link leads out of it",
+    params: ofSandbox,
+    query: Type.Object(
+      {
+        path,
+        owners: Type.Optional(
+          Type.Boolean({ description: "Give files to the users that the archive names, rather than to `user`." }),
+        ),
+        user,
+      },
+      { additionalProperties: false },
+    ),
+    body: "bytes",
+    response: "empty",
+    status: 204,
+  },
+  watchFiles: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/files/watch",
+    summary: "Changes of a file or a directory from now on: a FileEvent in JSON a line, until the client goes away",
+    params: ofSandbox,
+    query: Type.Object(
+      {
+        path,
+        recursive,
+        type: Type.Optional(Type.Array(schema.FileEventType, { description: "Only these; all when absent." })),
+        user,
+      },
+      { additionalProperties: false },
+    ),
+    response: "bytes",
   },
 
   putSecret: {

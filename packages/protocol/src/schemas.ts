@@ -321,3 +321,60 @@ export type NewToken = Static<typeof NewToken>;
 export type Status = Static<typeof Status>;
 export type IsolationStatus = Static<typeof IsolationStatus>;
 export type GcReport = Static<typeof GcReport>;
+export const FilePath = Type.String({
+  pattern: "^/[^\\u0000]*$",
+  maxLength: 4096,
+  description: "Absolute path inside the sandbox.",
+});
+export const Permissions = Type.Integer({ minimum: 0, maximum: 0o7777, description: "Permission bits, as chmod(2)." });
+export const FileUser = Type.String({
+  maxLength: 255,
+  description: "Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent.",
+});
+
+export const FileEntry = Type.Object(
+  {
+    name: Type.String({ description: "Last part of the path." }),
+    path: Type.String({ description: "Absolute path." }),
+    pathBase64: Type.Optional(
+      Type.String({ description: "The bytes of a path that is not UTF-8; `path` has U+FFFD in their place then." }),
+    ),
+    type: Type.Union([
+      Type.Literal("file"),
+      Type.Literal("directory"),
+      Type.Literal("symlink"),
+      Type.Literal("fifo"),
+      Type.Literal("socket"),
+      Type.Literal("device"),
+    ]),
+    size: Type.Integer({ description: "Bytes." }),
+    mode: Permissions,
+    uid: Type.Integer(),
+    gid: Type.Integer(),
+    modifiedAt: Instant,
+    linkTarget: Type.Optional(Type.String({ description: "Where a symlink points, as it says." })),
+  },
+  closed,
+);
+export const FileEventType = Type.Union([
+  Type.Literal("create"),
+  Type.Literal("modify"),
+  Type.Literal("remove"),
+  Type.Literal("rename"),
+  Type.Literal("overflow"),
+]);
+export const FileEvent = Type.Object(
+  {
+    type: FileEventType,
+    path: Type.String({ description: "Absolute path; after a rename the new one." }),
+    from: Type.Optional(Type.String({ description: "The old path of a rename." })),
+    moved: Type.Optional(
+      Type.Boolean({ description: "A create or remove that is a move from or to outside of what is watched." }),
+    ),
+  },
+  closed,
+);
+
+export type FileEntry = Static<typeof FileEntry>;
+export type FileEvent = Static<typeof FileEvent>;
+export type FileEventType = Static<typeof FileEventType>;

@@ -67,6 +67,25 @@ export class AbortedError extends AtollError {}
 /** A time limit has passed. */
 export class TimeoutError extends AtollError {}
 
+/** An operation on files of a sandbox failed; the subclasses say how. */
+export class SandboxFilesystemError extends AtollError {}
+/** There is no such file or directory. */
+export class SandboxFilesystemNotFoundError extends SandboxFilesystemError {}
+/** It is a directory, and must not be one. */
+export class SandboxFilesystemIsADirectoryError extends SandboxFilesystemError {}
+/** It, or something on the way to it, is not a directory. */
+export class SandboxFilesystemNotADirectoryError extends SandboxFilesystemError {}
+/** Something is there already. */
+export class SandboxFilesystemPathAlreadyExistsError extends SandboxFilesystemError {}
+/** The user may not do that. */
+export class SandboxFilesystemPermissionError extends SandboxFilesystemError {}
+/** The directory has something in it. */
+export class SandboxFilesystemDirectoryNotEmptyError extends SandboxFilesystemError {}
+/** The sandbox's disk is full. */
+export class SandboxFilesystemNoSpaceError extends SandboxFilesystemError {}
+/** That part of the sandbox's file system cannot be written. */
+export class SandboxFilesystemReadOnlyError extends SandboxFilesystemError {}
+
 /** The sandbox reached its lifetime or idle limit. */
 export class SandboxTimeoutError extends TimeoutError {
   readonly result: Result;
@@ -116,6 +135,15 @@ const classes: { readonly [code in ErrorCode]: ErrorClass } = {
   unsupported: UnsupportedError,
   failed_to_start: FailedToStartError,
   timeout: TimeoutError,
+  file_not_found: SandboxFilesystemNotFoundError,
+  is_a_directory: SandboxFilesystemIsADirectoryError,
+  not_a_directory: SandboxFilesystemNotADirectoryError,
+  file_exists: SandboxFilesystemPathAlreadyExistsError,
+  permission_denied: SandboxFilesystemPermissionError,
+  not_empty: SandboxFilesystemDirectoryNotEmptyError,
+  no_space: SandboxFilesystemNoSpaceError,
+  read_only: SandboxFilesystemReadOnlyError,
+  filesystem_error: SandboxFilesystemError,
   unavailable: ConnectionError,
   internal: ServerError,
 };

@@ -7,6 +7,8 @@ import { admission } from "./api/admission.ts";
 import { appHandlers } from "./api/apps.ts";
 import { edge } from "./api/edge.ts";
 import { processHandlers } from "./api/processes.ts";
+import { fileHandlers } from "./api/files.ts";
+import { imageHandlers } from "./api/images.ts";
 import { sandboxHandlers } from "./api/sandboxes.ts";
 import { secretHandlers } from "./api/secrets.ts";
 import { serverHandlers } from "./api/server.ts";
@@ -17,6 +19,10 @@ import type { Config } from "./config.ts";
 import { Gpus } from "./devices/gpus.ts";
 import type { Engine, Leak } from "./engine/engine.ts";
 import { metrics } from "./metrics.ts";
+import { Files } from "./files/files.ts";
+import { Catalogue } from "./images/catalogue.ts";
+import { ImageService } from "./images/images.ts";
+import { LayerStore, type RunHost } from "./layers/layer-store.ts";
 import type { Context } from "./sandboxes/context.ts";
 import { thisMachine } from "./sandboxes/defaults.ts";
 import { gc } from "./sandboxes/gc.ts";
@@ -154,6 +160,8 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       stopping.abort(new Error("the server is stopping"));
       // Waits are answered now; a client that does not take its answer is not waited for.
       const timer = setTimeout(() => app.server.closeAllConnections(), lastAnswersMs);
+      ...fileHandlers(new Files(sandboxes, stopping.signal)),
+      ...imageHandlers(images),
       await app.close();
       clearTimeout(timer);
       await adopted.catch(() => undefined);

@@ -15,7 +15,7 @@ export async function sendStream(
 ): Promise<void> {
   response.writeHead(200, {
     ...headers,
-    "content-type": "application/octet-stream",
+    "content-type": streamed.contentType ?? "application/octet-stream",
     "atoll-offset": streamed.offset,
     "cache-control": "no-store",
   });

@@ -29,6 +29,8 @@ export interface StartRequest {
   readonly cwd: string;
   /** Present: the process gets a terminal of this size. */
   readonly pty?: { readonly rows: number; readonly cols: number } | undefined;
+  /** Run init's own program, to which argv goes, instead of looking argv[0] up; not with a terminal. */
+  readonly isBuiltIn?: boolean;
   /** Keep stdin open for writeStdin; otherwise it reads as empty. A terminal always is open. */
   readonly stdin: boolean;
   /** RLIMIT_NOFILE; 0 leaves what init inherited. */
@@ -143,7 +145,7 @@ export const frameFor = {
     write(0x03, (w) =>
       w
         .u32(start.process)
-        .u8((start.pty === undefined ? 0 : 1) | (start.stdin ? 2 : 0))
+        .u8((start.pty === undefined ? 0 : 1) | (start.stdin ? 2 : 0) | (start.isBuiltIn ? 4 : 0))
         .u16(start.pty?.rows ?? 0)
         .u16(start.pty?.cols ?? 0)
         .u32(start.openFilesLimit)

@@ -6,6 +6,7 @@ import { newId } from "../id.ts";
 import type { InitHandler, InitLink } from "../init/link.ts";
 import type { ProcessRow } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
+import { Operations } from "./operations.ts";
 import { OutputBudget } from "./output-budget.ts";
 import { OutputLog } from "./output-log.ts";
 import { Process, processView, type StreamName, streamNumbers } from "./process.ts";
@@ -60,6 +61,7 @@ export class Processes implements InitHandler {
   readonly #budget: OutputBudget;
   readonly #suspended = new AbortController();
   readonly quiet: QuietProcesses;
+  readonly operations: Operations;
   #link: InitLink | undefined;
   #mainRow: ProcessRow | undefined;
   #next = mainNumber;
@@ -69,6 +71,7 @@ export class Processes implements InitHandler {
     this.#options = options;
     this.#budget = new OutputBudget(options.sandboxOutputLimitBytes);
     this.quiet = new QuietProcesses(() => this.#link);
+    this.operations = new Operations(() => this.#link, options.onActivity);
   }
 
   attach(link: InitLink): void {
@@ -141,8 +144,9 @@ export class Processes implements InitHandler {
     return [...this.#live.values()].filter((process) => !process.isFinished).length;
   }
 
-  /** Whether a process that exec started is running. */
+  /** Whether a process that exec started, or an operation on files, is running. */
   get hasRunningExec(): boolean {
+    if (this.operations.areRunning) return true;
     return this.#live.values().some((process) => !process.isFinished && process.row.number !== mainNumber);
   }
 
@@ -182,6 +186,7 @@ export class Processes implements InitHandler {
 
   /** Ends what init did not end: nothing more will be heard of it. */
   async close(cause: Result): Promise<void> {
+    this.operations.close(new AtollError("sandbox_finished", "cannot finish the operation: the sandbox has ended"));
     const live = [...this.#live.values()];
     await Promise.all(live.map((process) => process.close(this.#causeFor(process, cause))));
     await Promise.all(this.#followed);
@@ -190,6 +195,7 @@ export class Processes implements InitHandler {
   /** Stops without an end, for a daemon that stops. */
   async suspend(): Promise<void> {
     this.#suspended.abort();
+    this.operations.close(new AtollError("unavailable", "cannot finish the operation: the server is stopping"));
     const logs = [...this.#live.values()].flatMap((process) => [process.stdout, process.stderr]);
     await Promise.all(logs.map((log) => log.suspend()));
   }
@@ -201,6 +207,7 @@ export class Processes implements InitHandler {
       const process = this.#live.get(number);
       if (process) yield { process: number, stdout: process.stdout.resume(), stderr: process.stderr.resume() };
     }
+    yield* this.operations.resume();
   }
 
   connected(): void {
@@ -217,11 +224,13 @@ export class Processes implements InitHandler {
   }
 
   startFailed(number: number, errno: number, step: string): void {
+    this.operations.find(number)?.notStarted(errno, step);
     if (this.quiet.exited(number, undefined)) return;
     this.#live.get(number)?.startFailed(errno, step);
   }
 
   output(number: number, stream: 1 | 2, offset: number, bytes: Buffer): void {
+    this.operations.find(number)?.output(stream, offset, bytes);
     if (this.quiet.output(number, stream, offset + bytes.length)) return;
     const process = this.#live.get(number);
     if (process) this.#guard(() => logOf(process, stream).append(offset, bytes));
@@ -232,21 +241,24 @@ export class Processes implements InitHandler {
   }
 
   eof(number: number, stream: 1 | 2, offset: number): void {
+    this.operations.find(number)?.eof(stream);
     const process = this.#live.get(number);
     if (process) this.#guard(() => logOf(process, stream).end(offset));
   }
 
   exited(number: number, status: number): void {
+    this.operations.find(number)?.exited(status);
     if (this.quiet.exited(number, status)) return;
     this.#live.get(number)?.exited(status);
   }
 
   stdinAck(number: number, offset: number, isClosed: boolean): void {
-    const process = this.#live.get(number);
+    const process = this.operations.find(number) ?? this.#live.get(number);
     if (process) this.#guard(() => process.stdin.acknowledge(offset, isClosed));
   }
 
   unknown(number: number): void {
+    this.operations.find(number)?.lose(new AtollError("unavailable", "cannot finish the operation: init lost it"));
     this.#live.get(number)?.close(lost("the process is not known inside the sandbox; it may never have been started"));
   }
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Exec, Process as ProcessView, Result } from "@atoll/protocol";
+import type { Exec, Process as ProcessView } from "@atoll/protocol";
 import { within } from "../change.ts";
 import { AtollError } from "../error.ts";
 import { OutputBudget } from "../processes/output-budget.ts";
@@ -11,7 +11,8 @@ import type { ProcessRow } from "../store/rows.ts";
 import type { Repeatable } from "./answers.ts";
 import type { Context } from "./context.ts";
 import { termOf } from "./defaults.ts";
-import { connectTimeoutMs, type LiveSandbox } from "./live-sandbox.ts";
+import type { LiveSandbox } from "./live-sandbox.ts";
+import { describe, reach } from "./reach.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
 /** What callers do with the processes of a sandbox, named by the ids of both. */
@@ -37,7 +38,7 @@ export class SandboxProcesses {
     const { stopping } = this.#context;
     const limit = repeatable ? stopping : AbortSignal.any([signal, stopping]);
     const id = await this.#sandboxes.answers.once(repeatable, async (answer) => {
-      const live = await this.#running(sandboxId, limit);
+      const live = await reach(this.#sandboxes, sandboxId, "start a process", limit);
       const process = live.processes.start(this.#spec(live, request), (made) => {
         if (answer) this.#context.store.answers.insert(answer(made));
       });
@@ -105,21 +106,6 @@ export class SandboxProcesses {
     return process.view();
   }
 
-  async #running(sandboxId: string, signal: AbortSignal): Promise<LiveSandbox> {
-    const live = this.#sandboxes.live(sandboxId);
-    await live?.changed.until(() => live.row.state === "running" || live.isFinished, signal);
-    if (live?.row.state !== "running" || live.ending.signal.aborted) throw this.#finished(sandboxId);
-    try {
-      await live.link?.whenConnected(
-        AbortSignal.any([signal, live.over.signal, AbortSignal.timeout(connectTimeoutMs)]),
-      );
-    } catch (error) {
-      if (live.isFinished) throw this.#finished(sandboxId);
-      throw new AtollError("unavailable", `cannot reach the sandbox ${sandboxId} at the moment`, undefined, error);
-    }
-    return live;
-  }
-
   #spec(live: LiveSandbox, request: Exec): StartSpec {
     const secrets = this.#context.secrets.environment(request.secrets ?? []);
     const spec = {
@@ -153,16 +139,6 @@ export class SandboxProcesses {
     if (row) return row;
     throw new AtollError("not_found", `cannot find the process ${id} of the sandbox ${sandboxId}`);
   }
-
-  #finished(sandboxId: string): AtollError {
-    const { result } = this.#sandboxes.row(sandboxId);
-    const how = result ? `: ${describe(result)}` : "";
-    return new AtollError("sandbox_finished", `cannot start a process in ${sandboxId}: the sandbox has ended${how}`);
-  }
-}
-
-function describe(result: Result): string {
-  return result.message ?? `${result.kind}, exit code ${result.exitCode}`;
 }
 
 function endedLog(path: string, bytes: number): OutputLog {
