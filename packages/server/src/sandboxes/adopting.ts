@@ -55,7 +55,7 @@ async function findHolder(live: LiveSandbox): Promise<void> {
     live.note("adopted");
   } else {
     live.holderEnd = { at: new Date(), outOfMemory: false };
-    live.endWith(lost("the sandbox ended while the server was not running"));
+    live.endWith(lost("the sandbox, or the launcher above it, ended while the server was not running"));
   }
 }
 

@@ -15,8 +15,8 @@ import { moved } from "./lifecycle.ts";
 import { type TimelineEvent, withEntry } from "./timeline.ts";
 import type { WarmHolder } from "./warm-pool.ts";
 
-/** How long init may take to connect, and to connect again. */
-export const connectTimeoutMs = 10_000;
+/** How long init may take to connect, and to connect again: long, since it shares what cpu its sandbox has left. */
+export const connectTimeoutMs = 30_000;
 
 /** A sandbox that is not finished, or whose holder is not removed yet. */
 export class LiveSandbox {
