@@ -29,7 +29,7 @@ const allowed = {
   time: `adjtimex alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofday nanosleep setitimer time timer_create
     timer_delete timer_getoverrun timer_gettime timer_settime times`,
   sockets: `accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg sendto
-    setsockopt shutdown socketpair pipe pipe2`,
+    setsockopt shutdown pipe pipe2`,
   messages: `mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget msgrcv msgsnd semctl semget semop
     semtimedop`,
   landlock: "landlock_add_rule landlock_create_ruleset landlock_restrict_self",
@@ -38,8 +38,9 @@ const allowed = {
 
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET of <linux/sched.h>. */
 const namespaceFlags = 0x7e02_0000;
-/** AF_ALG and all families above it: kernel crypto, vsock and others with a poor record. */
-const firstRefusedFamily = 38;
+/** Families of <linux/socket.h>. All others are refused: kernel crypto, vsock to the machine below, and whatever a kernel loads on demand. */
+const families = { unix: 1, inet: 2, inet6: 10 };
+const netlink = { family: 16, route: 0 };
 const enosys = 38;
 
 interface SyscallRule {
@@ -61,8 +62,8 @@ export function seccomp(architecture: string): Seccomp {
   return {
     defaultAction: "SCMP_ACT_ERRNO",
     defaultErrnoRet: 1,
-    architectures:
-      architecture === "arm64" ? ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"] : ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+    // Not the 32-bit calls of the same processor: its socketcall has the family behind a pointer, which a filter cannot follow.
+    architectures: [architecture === "arm64" ? "SCMP_ARCH_AARCH64" : "SCMP_ARCH_X86_64"],
     syscalls: [allow(Object.values(allowed).join(" ").split(/\s+/)), ...conditional],
   };
 }
@@ -71,13 +72,19 @@ const conditional: readonly SyscallRule[] = [
   { ...allow(["clone"]), args: [{ index: 0, value: namespaceFlags, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }] },
   // The flags of clone3 are behind a pointer that a filter cannot follow; C libraries fall back to clone on ENOSYS.
   { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: enosys },
-  { ...allow(["socket"]), args: [{ index: 0, value: firstRefusedFamily, op: "SCMP_CMP_LT" }] },
+  ...Object.values(families).map((family) => ({ ...allow(["socket"]), args: [isEqual(0, family)] })),
+  { ...allow(["socket"]), args: [isEqual(0, netlink.family), isEqual(2, netlink.route)] },
+  { ...allow(["socketpair"]), args: [isEqual(0, families.unix)] },
   // personality: only the query and the harmless ones (Linux, no address randomisation, both).
   ...[0, 0x0004_0000, 0xffff_ffff].map((value) => ({
     ...allow(["personality"]),
-    args: [{ index: 0, value, op: "SCMP_CMP_EQ" }],
+    args: [isEqual(0, value)],
   })),
 ];
+
+function isEqual(index: number, value: number) {
+  return { index, value, op: "SCMP_CMP_EQ" };
+}
 
 function allow(names: readonly string[]): SyscallRule {
   return { names, action: "SCMP_ACT_ALLOW" };
