@@ -91,8 +91,8 @@ test("time limits go on while no daemon runs, and what ended in time did so", as
     Sandbox.create("bash", "-c", script, { client, isolation: "container", ...options });
   const overdue = await make("echo said; sleep 1000", { timeoutMs: 2500 });
   const inTime = await make("sleep 1.5; echo done; exit 5", { timeoutMs: 2500 });
-  const idle = await Sandbox.create({ client, isolation: "container", idleTimeoutMs: 1000 });
-  const busy = await Sandbox.create({ client, isolation: "container", idleTimeoutMs: 1000 });
+  const idle = await Sandbox.create({ client, isolation: "container", idleTimeoutMs: 3000 });
+  const busy = await Sandbox.create({ client, isolation: "container", idleTimeoutMs: 3000 });
   const lasting = await busy.exec("cat");
   const host = await Sandbox.create({ client, isolation: "container" });
   const lateExec = await host.exec("sleep", "1000", { timeoutMs: 2000 });

@@ -25,17 +25,17 @@ for (const isolation of ["container", "gvisor"] as const) {
     });
 
     test("a process that exec started keeps a sandbox from being idle, until it ends", async () => {
-      const sandbox = await create(isolation, [], { idleTimeoutMs: 1000 });
-      const process = await sandbox.exec("sh", "-c", "sleep 3; echo done");
+      const sandbox = await create(isolation, [], { idleTimeoutMs: 3000 });
+      const process = await sandbox.exec("sh", "-c", "sleep 5; echo done");
       assert.equal(await process.stdout.text(), "done\n");
       assert.equal((await process.wait()).exitCode, 0);
       assert.deepEqual(await kindAndCode(sandbox), ["idle_timed_out", 124]);
     });
 
     test("writing to stdin keeps a sandbox from being idle", async () => {
-      const sandbox = await create(isolation, ["cat"], { idleTimeoutMs: 2000 });
+      const sandbox = await create(isolation, ["cat"], { idleTimeoutMs: 4000 });
       const lines = sandbox.stdout[Symbol.asyncIterator]();
-      for (let number = 0; number < 8; number += 1) {
+      for (let number = 0; number < 12; number += 1) {
         sandbox.stdin.write(`${number}\n`);
         await sandbox.stdin.drain();
         assert.equal((await lines.next()).value, String(number));
