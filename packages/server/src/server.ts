@@ -6,9 +6,8 @@ import packageJson from "../package.json" with { type: "json" };
 import { admission } from "./api/admission.ts";
 import { appHandlers } from "./api/apps.ts";
 import { edge } from "./api/edge.ts";
-import { processHandlers } from "./api/processes.ts";
 import { fileHandlers } from "./api/files.ts";
-import { imageHandlers } from "./api/images.ts";
+import { processHandlers } from "./api/processes.ts";
 import { sandboxHandlers } from "./api/sandboxes.ts";
 import { secretHandlers } from "./api/secrets.ts";
 import { serverHandlers } from "./api/server.ts";
@@ -18,11 +17,8 @@ import { Apps } from "./apps/apps.ts";
 import type { Config } from "./config.ts";
 import { Gpus } from "./devices/gpus.ts";
 import type { Engine, Leak } from "./engine/engine.ts";
-import { metrics } from "./metrics.ts";
 import { Files } from "./files/files.ts";
-import { Catalogue } from "./images/catalogue.ts";
-import { ImageService } from "./images/images.ts";
-import { LayerStore, type RunHost } from "./layers/layer-store.ts";
+import { metrics } from "./metrics.ts";
 import type { Context } from "./sandboxes/context.ts";
 import { thisMachine } from "./sandboxes/defaults.ts";
 import { gc } from "./sandboxes/gc.ts";
@@ -142,6 +138,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       ...appHandlers(apps),
       ...sandboxHandlers(sandboxes),
       ...processHandlers(processes),
+      ...fileHandlers(new Files(sandboxes, stopping.signal)),
       ...secretHandlers(secrets),
       ...tokenHandlers(tokens),
     },
@@ -160,8 +157,6 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       stopping.abort(new Error("the server is stopping"));
       // Waits are answered now; a client that does not take its answer is not waited for.
       const timer = setTimeout(() => app.server.closeAllConnections(), lastAnswersMs);
-      ...fileHandlers(new Files(sandboxes, stopping.signal)),
-      ...imageHandlers(images),
       await app.close();
       clearTimeout(timer);
       await adopted.catch(() => undefined);

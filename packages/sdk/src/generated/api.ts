@@ -17,6 +17,15 @@ export type ErrorCode =
   | "unsupported"
   | "failed_to_start"
   | "timeout"
+  | "file_not_found"
+  | "is_a_directory"
+  | "not_a_directory"
+  | "file_exists"
+  | "permission_denied"
+  | "not_empty"
+  | "no_space"
+  | "read_only"
+  | "filesystem_error"
   | "unavailable"
   | "internal";
 
@@ -50,6 +59,37 @@ export type Exec = {
   /** Keep stdin open for writing; true when absent. With false it reads as empty. */
   readonly stdin?: boolean | undefined;
 };
+
+export type FileEntry = {
+  /** Last part of the path. */
+  readonly name: string;
+  /** Absolute path. */
+  readonly path: string;
+  /** The bytes of a path that is not UTF-8; `path` has U+FFFD in their place then. */
+  readonly pathBase64?: string | undefined;
+  readonly type: "file" | "directory" | "symlink" | "fifo" | "socket" | "device";
+  /** Bytes. */
+  readonly size: number;
+  /** Permission bits, as chmod(2). */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly modifiedAt: string;
+  /** Where a symlink points, as it says. */
+  readonly linkTarget?: string | undefined;
+};
+
+export type FileEvent = {
+  readonly type: FileEventType;
+  /** Absolute path; after a rename the new one. */
+  readonly path: string;
+  /** The old path of a rename. */
+  readonly from?: string | undefined;
+  /** A create or remove that is a move from or to outside of what is watched. */
+  readonly moved?: boolean | undefined;
+};
+
+export type FileEventType = "create" | "modify" | "remove" | "rename" | "overflow";
 
 export type GcReport = {
   /** What belonged to no sandbox. */
@@ -548,6 +588,205 @@ export interface Operations {
     readonly body: undefined;
     readonly response: WebSocket;
   };
+  /** Bytes of a file. */
+  readonly readFile: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** First byte wanted; 0 when absent. */
+      readonly offset?: number | undefined;
+      /** Most bytes wanted; all when absent. */
+      readonly length?: number | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
+  /** Write the body to a file, as it comes. */
+  readonly writeFile: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** truncate (when absent): empty the file first, or make it. replace: a new file takes its place once everything was written. exclusive: it must not exist. append: at its end. update: at the offset, the rest stays. existing: as update, and it must exist. */
+      readonly how?: "truncate" | "replace" | "exclusive" | "append" | "update" | "existing" | undefined;
+      /** First byte wanted; 0 when absent. */
+      readonly offset?: number | undefined;
+      /** Make the directories it lies in. */
+      readonly parents?: boolean | undefined;
+      /** Permission bits, as chmod(2). */
+      readonly mode?: number | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly body: Uint8Array;
+    readonly response: FileEntry;
+  };
+  /** Remove a file, a link, or a directory. */
+  readonly removeFile: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Everything below it too. */
+      readonly recursive?: boolean | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly body: undefined;
+    readonly response: undefined;
+  };
+  /** What is known of a file. */
+  readonly statFile: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** With false, of a link itself. Default true. */
+      readonly follow?: boolean | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly body: undefined;
+    readonly response: FileEntry;
+  };
+  /** What is in a directory: a FileEntry in JSON a line, in the order of names. A failure after the first line is a last line {error}. */
+  readonly listFiles: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Everything below it too. */
+      readonly recursive?: boolean | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
+  /** Make a directory. */
+  readonly makeDirectory: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Make the directories it lies in, and accept that it exists. */
+      readonly parents?: boolean | undefined;
+      /** Permission bits, as chmod(2). */
+      readonly mode?: number | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly response: undefined;
+  };
+  /** Rename a file or a directory. */
+  readonly renameFile: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Absolute path inside the sandbox. */
+      readonly to: string;
+      /** Replace what is there. Default true. */
+      readonly overwrite?: boolean | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly response: undefined;
+  };
+  /** Change permissions. */
+  readonly changeFileMode: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Permission bits, as chmod(2). */
+      readonly mode: number;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly response: undefined;
+  };
+  /** A directory and what is below it, or a file, as a tar archive. */
+  readonly readArchive: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
+  /** Extract a tar archive into a directory, which is made if missing; no link leads out of it. */
+  readonly writeArchive: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Give files to the users that the archive names, rather than to `user`. */
+      readonly owners?: boolean | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly body: Uint8Array;
+    readonly response: undefined;
+  };
+  /** Changes of a file or a directory from now on: a FileEvent in JSON a line, until the client goes away. */
+  readonly watchFiles: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Everything below it too. */
+      readonly recursive?: boolean | undefined;
+      /** Only these; all when absent. */
+      readonly type?: readonly FileEventType[] | undefined;
+      /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
+      readonly user?: string | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
   /** Create or replace a secret. */
   readonly putSecret: {
     readonly params: {
@@ -636,6 +875,17 @@ export const operations = {
   signalProcess: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/signal" },
   resizePty: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/resize" },
   terminal: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/terminal" },
+  readFile: { method: "GET", path: "/v1/sandboxes/{sandboxId}/files" },
+  writeFile: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/files" },
+  removeFile: { method: "DELETE", path: "/v1/sandboxes/{sandboxId}/files" },
+  statFile: { method: "GET", path: "/v1/sandboxes/{sandboxId}/files/stat" },
+  listFiles: { method: "GET", path: "/v1/sandboxes/{sandboxId}/files/list" },
+  makeDirectory: { method: "POST", path: "/v1/sandboxes/{sandboxId}/files/mkdir" },
+  renameFile: { method: "POST", path: "/v1/sandboxes/{sandboxId}/files/rename" },
+  changeFileMode: { method: "POST", path: "/v1/sandboxes/{sandboxId}/files/chmod" },
+  readArchive: { method: "GET", path: "/v1/sandboxes/{sandboxId}/files/archive" },
+  writeArchive: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/files/archive" },
+  watchFiles: { method: "GET", path: "/v1/sandboxes/{sandboxId}/files/watch" },
   putSecret: { method: "PUT", path: "/v1/secrets/{name}" },
   listSecrets: { method: "GET", path: "/v1/secrets" },
   getSecret: { method: "GET", path: "/v1/secrets/{name}" },
