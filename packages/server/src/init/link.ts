@@ -1,5 +1,6 @@
 /** The daemon's side of the conversation with the init of one sandbox. See native/PROTOCOL.md. */
-import { chmod, rm } from "node:fs/promises";
+import { chmodSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { FrameDecoder, ProtocolError } from "./frames.ts";
 import { Ledger } from "./ledger.ts";
@@ -75,7 +76,7 @@ export class InitLink {
 
   /**
    * Listens on a unix socket, in place of a stale one. Anyone may connect to it: uid 0 of the sandbox is some uid of the host. So
-   * the caller protects the directory.
+   * the caller protects the directory. The handler is not called before the caller had its turn with the link.
    */
   static async listen(socketPath: string, handler: InitHandler): Promise<InitLink> {
     if (Buffer.byteLength(socketPath) > socketPathLimit) {
@@ -87,10 +88,11 @@ export class InitLink {
       link.#server.once("error", reject);
       link.#server.listen(socketPath, () => {
         link.#server.off("error", reject);
+        /* Not awaited: init may connect at any later turn of the event loop, and the caller must hold the link by then. */
+        chmodSync(socketPath, 0o666);
         resolve();
       });
     });
-    await chmod(socketPath, 0o666);
     return link;
   }
 
