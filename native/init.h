@@ -211,7 +211,7 @@ void output_sent(struct output *output, size_t count);
 void output_ack(struct output *output, uint64_t offset);
 void output_resume(struct output *output, uint64_t offset);
 void output_close(struct output *output);
-void input_open(struct process *process, int fd);
+void input_open(struct process *process, int fd, bool takes_floods);
 void input_event(struct process *process, uint32_t events);
 void input_receive(struct process *process, uint64_t offset, const uint8_t *bytes, size_t count);
 void input_end(struct process *process, uint64_t offset);

@@ -100,7 +100,7 @@ static struct failure process_run(struct process *process, struct start *start) 
   process->has_terminal = start->wants_terminal;
   process->is_built_in = start->is_built_in;
   if (spawned.input >= 0)
-    input_open(process, spawned.input);
+    input_open(process, spawned.input, start->is_built_in);
   output_open(&process->outputs[0], spawned.output);
   output_open(&process->outputs[1], spawned.error);
   pid_remember(process);

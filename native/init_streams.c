@@ -175,11 +175,13 @@ void output_resume(struct output *output, uint64_t offset) {
   output_queue_send(output);
 }
 
-void input_open(struct process *process, int fd) {
+void input_open(struct process *process, int fd, bool takes_floods) {
   struct input *input = &process->input;
   input->exists = true;
   input->fd = fd;
   input->writable = true;
+  if (takes_floods)
+    fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
   if (!watch(fd, EPOLLOUT, &input->source))
     input_close(input);
 }

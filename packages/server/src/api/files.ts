@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { AtollError } from "../error.ts";
 import type { Files } from "../files/files.ts";
 import { errorAnswer } from "./answer-error.ts";
@@ -29,7 +30,7 @@ export function fileHandlers(
     },
     writeFile: ({ params, query, body, signal }) => {
       const { how = "truncate", offset = 0, parents = false, mode } = query;
-      return files.write({ ...params, ...query }, { how, offset, parents, mode }, body ?? nothing(), signal);
+      return files.write({ ...params, ...query }, { how, offset, parents, mode }, bytesOf(body), signal);
     },
     removeFile: async ({ params, query, signal }) => {
       await files.remove({ ...params, ...query }, query.recursive ?? false, signal);
@@ -60,7 +61,7 @@ export function fileHandlers(
       source: await begun(files.pack({ ...params, ...query }, signal)),
     }),
     writeArchive: async ({ params, query, body, signal }) => {
-      await files.unpack({ ...params, ...query }, query.owners ?? false, body ?? nothing(), signal);
+      await files.unpack({ ...params, ...query }, query.owners ?? false, bytesOf(body), signal);
       return undefined;
     },
     watchFiles: ({ params, query, signal }) =>
@@ -68,7 +69,11 @@ export function fileHandlers(
   };
 }
 
-/** A request without a body has no stream either. */
+/** A request without a body has no stream either. One that is not read to its end is not destroyed: that would take the answer along. */
+function bytesOf(body: Readable | undefined): AsyncIterable<Buffer> {
+  return body?.iterator({ destroyOnReturn: false }) ?? nothing();
+}
+
 async function* nothing(): AsyncGenerator<Buffer> {
   yield* [];
 }

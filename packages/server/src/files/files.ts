@@ -192,12 +192,15 @@ class Run {
 
   /** Gives it its stdin while `result` is awaited. What it fails with tells more than that it took no more bytes. */
   async feed<T>(body: AsyncIterable<Buffer>, result: () => Promise<T>): Promise<T> {
-    const fed = this.#operation.stdin.write(0, body, true, this.#signal).catch((error: unknown) => {
-      const isRefused = error instanceof AtollError && error.code === "process_finished";
-      // A body that ends early is no end of file: what was half done is undone.
-      if (!isRefused) this.#operation.kill();
-      return isRefused ? undefined : error;
-    });
+    const fed = this.#operation.stdin.write(0, body, true, this.#signal).then(
+      () => undefined,
+      (error: unknown) => {
+        const isRefused = error instanceof AtollError && error.code === "process_finished";
+        // A body that ends early is no end of file: what was half done is undone.
+        if (!isRefused) this.#operation.kill();
+        return isRefused ? undefined : error;
+      },
+    );
     const outcome = await result().then(
       (value) => ({ value }),
       (error: unknown) => ({ error }),

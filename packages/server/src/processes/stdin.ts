@@ -3,6 +3,8 @@ import { AtollError } from "../error.ts";
 
 /** Most bytes on their way to init that it has not written into the pipe yet (native/PROTOCOL.md). */
 export const stdinWindowBytes = 64 * 1024;
+/** Small acknowledgements would otherwise become small frames. */
+const worthwhileBytes = stdinWindowBytes / 2;
 
 /** Towards init. It keeps what was not acknowledged, and sends it again after a lost connection. */
 export interface StdinSink {
@@ -86,7 +88,8 @@ export class Stdin {
     if (offset > this.offset) throw gap(offset, this.offset);
     let rest = bytes.subarray(Math.min(bytes.length, this.offset - offset));
     while (rest.length > 0) {
-      await this.#changed.until(() => this.#roomBytes > 0 || this.#isClosed, signal);
+      const enough = Math.min(rest.length, worthwhileBytes);
+      await this.#changed.until(() => this.#roomBytes >= enough || this.#isClosed, signal);
       if (this.#isClosed || this.#isEnded) throw this.#closedError();
       const part = rest.subarray(0, this.#roomBytes);
       rest = rest.subarray(part.length);
