@@ -60,7 +60,7 @@ async function start(directory: string, env: Readonly<Record<string, string>>) {
   // One that was killed has left it behind.
   rmSync(join(directory, "server.json"), { force: true });
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", daemonFile], {
-    env: { PATH: process.env.PATH, ATOLL_STATE_DIR: directory, ATOLL_LOG_LEVEL: "error", ...env },
+    env: { PATH: process.env.PATH, ATOLL_STATE_DIR: directory, ATOLL_LOG_LEVEL: "error", ATOLL_POOL: "0", ...env },
     stdio: ["ignore", "inherit", "inherit"],
   });
   while (!existsSync(join(directory, "server.json"))) {

@@ -30,10 +30,16 @@ export async function testServer(t: TestContext, options: TestServerOptions = {}
   const state = takeStateDirectory(directory);
   const engine = plainEngine(options.engine);
   const server = await startServer({
-    config: configFrom({ ATOLL_STATE_DIR: directory, ATOLL_CDI_DIRS: join(directory, "cdi"), ...options.env }),
+    config: configFrom({
+      ATOLL_STATE_DIR: directory,
+      ATOLL_CDI_DIRS: join(directory, "cdi"),
+      ATOLL_POOL: "0",
+      ...options.env,
+    }),
     state,
     engines: new Map([[engine.isolation, engine]]),
     images: onlyBaseImage(async () => ({ layers: [], environment: { FROM_IMAGE: "yes" } })),
+    run: async () => Promise.reject(new Error("these tests make no layers")),
     sweep: async () => strayHolders(state.run, (key) => engine.keys.has(key)),
     readySlots: () => 0,
     log: pino({ level: "silent" }),
