@@ -19,6 +19,8 @@ const expected: { readonly [program: string]: string | RegExp } = {
   detach: "first handle: line 1\nfirst handle: line 2\nsecond handle: line 3\nsecond handle: line 4\n",
   exec: "exit code: 0\nfrom the first\n\nexit code: 3\n",
   "exec-timeout": "Command timed out with exit code 124\nstill here\n\n",
+  files:
+    "Hello, Sandbox!\nline: one\nline: two\n/srv/site directory \n/srv/site/index.html file 11\n<h1>Hi</h1>\nrename /srv/site/index.html to /srv/site/old.html\n",
   hello: "Hello, world!\n\n",
   "idle-timeout": "in use for longer than that\n\nEnded: idle_timed_out\n",
   poll: "Still running\nCompleted with 0\n",

@@ -35,6 +35,12 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/shell.ts")).shell,
   },
   {
+    name: "cp",
+    summary: "Copy files and directories into or out of a sandbox",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/cp.ts")).cp,
+  },
+  {
     name: "ls",
     summary: "List sandboxes",
     group: "Sandboxes",

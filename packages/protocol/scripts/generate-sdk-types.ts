@@ -81,13 +81,18 @@ function bodyType(part: Route["body"] | Route["response"]): string {
   return part === "websocket" ? "WebSocket" : typeOf(part as JsonSchema);
 }
 
+/** What a request may send as raw bytes: all at once, or as they come. */
+function requestType(part: Route["body"]): string {
+  return part === "bytes" ? "Uint8Array | ReadableStream<Uint8Array>" : bodyType(part);
+}
+
 function operationType([name, route]: [string, Route]): string {
   const params = route.params ? typeOf(route.params as JsonSchema) : "undefined";
   const query = route.query ? typeOf(route.query as JsonSchema) : "undefined";
   const fields = [
     `readonly params: ${params};`,
     `readonly query: ${query};`,
-    `readonly body: ${bodyType(route.body)};`,
+    `readonly body: ${requestType(route.body)};`,
     `readonly response: ${bodyType(route.response)};`,
   ];
   return `/** ${route.summary}. */\nreadonly ${name}: {\n${fields.join("\n")}\n};`;

@@ -33,10 +33,20 @@ type OptionalPart<Name extends string, Value> = [Value] extends [undefined]
 /** What an operation takes: its path parameters, query and body, and a signal that ends the wait. */
 export type RequestInput<Name extends OperationName> = Part<"params", Operations[Name]["params"]> &
   OptionalPart<"query", Operations[Name]["query"]> &
-  Part<"body", Operations[Name]["body"]> & { readonly signal?: AbortSignal | undefined };
+  Part<"body", Operations[Name]["body"]> & {
+    readonly signal?: AbortSignal | undefined;
+    /** Do not send it again when its answer is lost. A body that is a stream is sent once in any case. */
+    readonly isOnce?: true | undefined;
+  };
 
 /** Repeating one of these does it twice: a second signal, a second token. */
-const notRepeatable: ReadonlySet<OperationName> = new Set<OperationName>(["signalProcess", "createToken"]);
+const notRepeatable: ReadonlySet<OperationName> = new Set<OperationName>([
+  "signalProcess",
+  "createToken",
+  "makeDirectory",
+  "removeFile",
+  "renameFile",
+]);
 const firstPauseMs = 25;
 const longestPauseMs = 1_000;
 /** A client that never had an answer more likely has a wrong address than a restarting server. */
@@ -108,7 +118,7 @@ export class Client {
         return await this.#attempt(name, input, headers, read);
       } catch (error) {
         checkAborted(input.signal);
-        if (!(error instanceof ConnectionError) || !mayRepeat(name, error)) throw error;
+        if (!(error instanceof ConnectionError) || !mayRepeat(name, input, error)) throw error;
         const now = Date.now();
         if (now - attemptedAt > steadyMs) failingSince = now;
         failingSince ??= attemptedAt;
@@ -194,8 +204,9 @@ function connectionCause(cause: unknown): string | undefined {
 }
 
 /** An operation that must not be done twice may be repeated only if it was not done at all. */
-function mayRepeat(name: OperationName, error: ConnectionError): boolean {
-  if (!notRepeatable.has(name)) return true;
+function mayRepeat(name: OperationName, input: AnyInput, error: ConnectionError): boolean {
+  if (input.body instanceof ReadableStream) return false;
+  if (!notRepeatable.has(name) && !input.isOnce) return true;
   return error.status === 503 || ["ECONNREFUSED", "ConnectionRefused"].includes(connectionCause(error.cause) ?? "");
 }
 

@@ -14,6 +14,8 @@ export type AtollErrorCode =
   | "output_too_large"
   | "stream_busy"
   | "stdin_full"
+  | "file_closed"
+  | "local_file"
   | "terminal_unavailable";
 
 export interface AtollErrorDetails {
@@ -154,6 +156,19 @@ export function errorFromAnswer(status: number, body: string, requestId: string 
   if (!answer) return unexpectedAnswer(status, body, requestId);
   const ErrorClass = classes[answer.code] ?? ServerError;
   return new ErrorClass(answer.message, { ...answer, status, requestId: answer.requestId ?? requestId });
+}
+
+/** The error for a code that came in a stream rather than as an answer. */
+export function errorFromCode(code: string, message: string, hint: string): AtollError {
+  const ErrorClass = Object.hasOwn(classes, code) ? classes[code as ErrorCode] : ServerError;
+  return new ErrorClass(message, { code: code as ErrorCode, hint });
+}
+
+/** The error that a part of an answer is; undefined when it is none. */
+export function knownError(error: unknown): AtollError | undefined {
+  if (!isAnsweredError(error)) return undefined;
+  const ErrorClass = classes[error.code] ?? ServerError;
+  return new ErrorClass(error.message, error);
 }
 
 interface AnsweredError {

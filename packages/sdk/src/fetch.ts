@@ -3,7 +3,7 @@
 export interface FetchRequest {
   readonly method: string;
   readonly headers: { readonly [name: string]: string };
-  readonly body: string | Uint8Array<ArrayBuffer> | null;
+  readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
   readonly signal: AbortSignal | null;
 }
 
@@ -27,7 +27,9 @@ export function runtimeFetch(): Promise<Fetch> {
   return chosen;
 }
 
-const globalFetch: Fetch = (url, request) => fetch(url, request);
+/** `duplex` is what the Fetch standard wants to be told of a body that is sent as it comes. */
+const globalFetch: Fetch = (url, request) =>
+  fetch(url, (request.body instanceof ReadableStream ? { ...request, duplex: "half" } : request) as RequestInit);
 
 /** Bun and Deno are compatible with some Node, and have a fast `fetch` of their own. */
 function isNode(): boolean {

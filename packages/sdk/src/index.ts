@@ -30,7 +30,21 @@ export {
   UnsupportedError,
 } from "./errors.ts";
 export type { Answer } from "./fetch.ts";
+export { type FileMode, SandboxFile, type Whence } from "./file.ts";
+export { FileWatcher } from "./file-watcher.ts";
+export {
+  type ByteSource,
+  type CopyOptions,
+  type FileOptions,
+  type ReadFileOptions,
+  SandboxFilesystem,
+  type WatchOptions,
+  type WriteFileOptions,
+} from "./filesystem.ts";
 export type {
+  FileEntry,
+  FileEvent,
+  FileEventType,
   GcReport,
   Isolation,
   IsolationStatus,

@@ -2,6 +2,7 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Answer, Fetch, FetchRequest } from "./fetch.ts";
+import { sendBody } from "./node-send.ts";
 
 const httpAgent = new HttpAgent({ keepAlive: true });
 const httpsAgent = new HttpsAgent({ keepAlive: true });
@@ -13,7 +14,8 @@ export const nodeFetch: Fetch = (url, request) =>
     sent.on("error", reject);
     // Small requests wait for no others: Nagle's algorithm would hold the second of two packets back.
     sent.setNoDelay(true);
-    sent.end(request.body ?? undefined);
+    if (request.body instanceof ReadableStream) void sendBody(sent, request.body);
+    else sent.end(request.body ?? undefined);
   });
 
 function open(url: string, { method, headers, signal }: FetchRequest): ClientRequest {

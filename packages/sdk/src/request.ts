@@ -6,6 +6,8 @@ export interface AnyInput {
   readonly query?: { readonly [name: string]: unknown } | undefined;
   readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
+  /** Not sent again when its answer is lost: done twice, it would be something else. */
+  readonly isOnce?: true | undefined;
 }
 
 export type Headers = { readonly [name: string]: string };
@@ -25,7 +27,7 @@ export function requestPath(name: OperationName, input: Pick<AnyInput, "params" 
 
 export function requestHeaders(name: OperationName, input: AnyInput): Headers {
   const headers: Record<string, string> = {};
-  if (input.body instanceof Uint8Array) headers["content-type"] = "application/octet-stream";
+  if (isRaw(input.body)) headers["content-type"] = "application/octet-stream";
   else if (input.body !== undefined) headers["content-type"] = "application/json";
   // One key for all attempts: the server gives the first attempt's answer to each.
   if ("isIdempotent" in operations[name]) headers["idempotency-key"] = randomKey();
@@ -37,7 +39,13 @@ function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export function requestBody(body: unknown): string | Uint8Array<ArrayBuffer> | null {
+export type RawBody = Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+
+function isRaw(body: unknown): body is RawBody {
+  return body instanceof Uint8Array || body instanceof ReadableStream;
+}
+
+export function requestBody(body: unknown): string | RawBody | null {
   if (body === undefined) return null;
-  return body instanceof Uint8Array ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body);
+  return isRaw(body) ? body : JSON.stringify(body);
 }

@@ -3,6 +3,8 @@ import { App } from "./app.ts";
 import { parseCommand } from "./arguments.ts";
 import { type CallOptions, type Client, defaultClient } from "./client.ts";
 import { ConflictError, InvalidError, NotFoundError } from "./errors.ts";
+import { type FileMode, openFile, type SandboxFile } from "./file.ts";
+import { type FileOptions, SandboxFilesystem } from "./filesystem.ts";
 import type { Sandbox as SandboxInfo, SandboxState } from "./generated/api.ts";
 import { type ExecOptions, execBody, type SandboxCreateOptions, sandboxCreateBody } from "./options.ts";
 import type { OutputReader } from "./output.ts";
@@ -30,6 +32,8 @@ export interface SandboxListOptions extends CallOptions {
 
 export class Sandbox implements AsyncDisposable {
   readonly id: string;
+  /** Its files. */
+  readonly fs: SandboxFilesystem;
   readonly #client: Client;
   /** The sandbox's own command. */
   readonly #main: Process;
@@ -40,6 +44,7 @@ export class Sandbox implements AsyncDisposable {
     this.#client = client;
     this.id = info.id;
     this.#lastInfo = info;
+    this.fs = new SandboxFilesystem(client, info.id);
     this.#main = new Process(client, info.id, "main", stdinOffset);
   }
 
@@ -132,6 +137,17 @@ export class Sandbox implements AsyncDisposable {
     const body = execBody(argv, options);
     const { id } = await this.#client.request("exec", { params: this.#params, body, signal: options.signal });
     return new Process(this.#client, this.id, id, 0);
+  }
+
+  /**
+   * Opens a file, as `open` of C and Python does: `r` reads, `w` empties or makes it, `a` writes at its end, `x` makes it and fails if it exists, a
+   * `+` allows both ways, a `b` gives and takes bytes instead of text.
+   * @throws {SandboxFilesystemError} of the class that says why it cannot be opened
+   */
+  open(path: string, mode?: FileMode, options?: FileOptions): Promise<SandboxFile<string>>;
+  open(path: string, mode: `${FileMode}b`, options?: FileOptions): Promise<SandboxFile<Uint8Array>>;
+  open(path: string, mode: FileMode | `${FileMode}b` = "r", options: FileOptions = {}) {
+    return openFile(this.fs, path, mode, options);
   }
 
   /** A process started by exec, by its id; `main` is the sandbox's own command. Makes no request. */

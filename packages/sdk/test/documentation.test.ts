@@ -33,7 +33,7 @@ test("docs/sdk.md names everything the SDK exports", () => {
 });
 
 test("docs/sdk.md names every method of the classes it describes", () => {
-  const internal = new Set(["merge", "attach", "findAgain", "retryForMs", "toJSON"]);
+  const internal = new Set(["merge", "attach", "findAgain", "retryForMs", "toJSON", "put"]);
   const classes = [
     sdk.App,
     sdk.Sandbox,
@@ -43,6 +43,9 @@ test("docs/sdk.md names every method of the classes it describes", () => {
     sdk.Terminal,
     sdk.Secret,
     sdk.Client,
+    sdk.SandboxFilesystem,
+    sdk.SandboxFile,
+    sdk.FileWatcher,
   ];
   for (const each of classes) {
     const names = [...methodNames(each), ...methodNames(each.prototype)].filter((name) => !internal.has(name));
