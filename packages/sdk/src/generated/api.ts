@@ -541,7 +541,7 @@ export interface Operations {
       /** Close stdin after these bytes. */
       readonly eof?: boolean | undefined;
     };
-    readonly body: Uint8Array;
+    readonly body: Uint8Array | ReadableStream<Uint8Array>;
     readonly response: StdinPosition;
   };
   /** Send a signal to the process and its group. */
@@ -627,7 +627,7 @@ export interface Operations {
       /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
       readonly user?: string | undefined;
     };
-    readonly body: Uint8Array;
+    readonly body: Uint8Array | ReadableStream<Uint8Array>;
     readonly response: FileEntry;
   };
   /** Remove a file, a link, or a directory. */
@@ -765,7 +765,7 @@ export interface Operations {
       /** Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent. */
       readonly user?: string | undefined;
     };
-    readonly body: Uint8Array;
+    readonly body: Uint8Array | ReadableStream<Uint8Array>;
     readonly response: undefined;
   };
   /** Changes of a file or a directory from now on: a FileEvent in JSON a line, until the client goes away. */
