@@ -30,8 +30,8 @@ export const errorKinds = {
     hint: "Run `atoll doctor` to see which devices the installed CDI specifications offer.",
   },
   unsupported: { status: 501, hint: "See docs/limitations.md for what is offered instead." },
+  build_failed: { status: 422, hint: "Correct the step that failed; those before it are cached." },
   failed_to_start: { status: 422, hint: "Read the message and the timeline of `atoll inspect`." },
-  timeout: { status: 504, hint: "Raise the time limit of the call.", retryable: true },
   file_not_found: { status: 404, hint: "Check the path, or list the directory it lies in." },
   is_a_directory: { status: 409, hint: "Name a file, or use an operation for directories." },
   not_a_directory: { status: 409, hint: "Name a directory; a file or a link stands where one is needed." },
@@ -41,6 +41,7 @@ export const errorKinds = {
   no_space: { status: 507, hint: "Remove files in the sandbox, or create it with more diskBytes." },
   read_only: { status: 403, hint: "Write elsewhere: this part of the sandbox cannot be changed." },
   filesystem_error: { status: 422, hint: "The message has the system's own word for it." },
+  timeout: { status: 504, hint: "Raise the time limit of the call.", retryable: true },
   unavailable: { status: 503, hint: "The server is starting or stopping; try again in a moment.", retryable: true },
   internal: { status: 500, hint: "This is a defect in Atoll. The server's log has the details under this request id." },
 } as const satisfies Record<string, ErrorKind>;

@@ -33,6 +33,8 @@ const processId = Type.String({
 const ofSandbox = Type.Object({ sandboxId });
 const ofProcess = Type.Object({ sandboxId, processId });
 const named = Type.Object({ name: schema.Name });
+const ofImage = Type.Object({ image: Type.String({ maxLength: 255, description: "Id or name of an image." }) });
+const digest = Type.Object({ digest: schema.ImageContent.properties.digest });
 const path = schema.FilePath;
 const user = Type.Optional(schema.FileUser);
 const recursive = Type.Optional(Type.Boolean({ description: "Everything below it too." }));
@@ -438,6 +440,77 @@ export const routes = {
     params: named,
     response: "empty",
     status: 204,
+  },
+
+  buildImage: {
+    method: "POST",
+    path: "/v1/images/build",
+    summary: "Build an image; the answer is one ImageBuildEvent in JSON a line, the last one being `image` or `failed`",
+    body: schema.ImageBuild,
+    response: "bytes",
+  },
+  listImages: { method: "GET", path: "/v1/images", summary: "List images, newest first", response: schema.ImageList },
+  getImage: {
+    method: "GET",
+    path: "/v1/images/{image}",
+    summary: "One image",
+    params: ofImage,
+    response: schema.Image,
+  },
+  nameImage: {
+    method: "PUT",
+    path: "/v1/images/{image}/names",
+    summary: "Give the image a name, taking it from another that had it",
+    params: ofImage,
+    body: schema.ImageNaming,
+    response: schema.Image,
+  },
+  removeImage: {
+    method: "DELETE",
+    path: "/v1/images/{image}",
+    summary: "Remove a name, or with an id the image and all its names",
+    params: ofImage,
+    response: "empty",
+    status: 204,
+  },
+  pruneImages: {
+    method: "POST",
+    path: "/v1/images/prune",
+    summary: "Remove built images that have no name and that no sandbox uses, and the build cache with them",
+    query: Type.Object(
+      {
+        dryRun: Type.Optional(Type.Boolean()),
+        unusedForMs: Type.Optional(
+          Type.Integer({ minimum: 0, description: "Only what was not used for this long; 0 when absent." }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+    response: schema.ImagePrune,
+  },
+  putImageContent: {
+    method: "PUT",
+    path: "/v1/image-contents/{digest}",
+    summary: "Upload a tar archive for `add` steps, named by its SHA-256",
+    params: digest,
+    body: "bytes",
+    response: schema.ImageContent,
+  },
+  getImageContent: {
+    method: "GET",
+    path: "/v1/image-contents/{digest}",
+    summary: "Whether an archive is there already",
+    params: digest,
+    response: schema.ImageContent,
+  },
+  snapshotSandbox: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/snapshot",
+    summary: "Make an image of the sandbox's file system as it is at one instant",
+    params: ofSandbox,
+    body: Type.Object({ name: Type.Optional(schema.ImageName) }, { additionalProperties: false }),
+    response: schema.Snapshot,
+    status: 201,
   },
 
   createToken: {

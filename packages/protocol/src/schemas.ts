@@ -260,10 +260,219 @@ export const NewToken = Type.Object(
   closed,
 );
 
+export const ImageName = Type.String({
+  pattern: "^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,127}(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63})?$",
+  description: "NAME or NAME:TAG; the tag is `latest` when absent.",
+});
+const Digest = Type.String({ pattern: "^sha256:[0-9a-f]{64}$" });
+const SecretNames = Type.Array(Name, { maxItems: 64 });
+
+export const ImageConfig = Type.Object(
+  {
+    env: Environment,
+    workdir: Type.Optional(Type.String()),
+    user: Type.Optional(Type.String()),
+    entrypoint: Type.Optional(Argv),
+    cmd: Type.Optional(Argv),
+    shell: Type.Optional(Argv),
+  },
+  closed,
+);
+
+export const ImageOrigin = Type.Object(
+  {
+    kind: Type.Union([
+      Type.Literal("base"),
+      Type.Literal("build"),
+      Type.Literal("snapshot"),
+      Type.Literal("pull"),
+      Type.Literal("import"),
+    ]),
+    of: Type.Optional(
+      Type.String({ description: "What it was made from: an image, a sandbox, a reference or a digest." }),
+    ),
+  },
+  closed,
+);
+
+export const Image = Type.Object(
+  {
+    id: Type.String({ pattern: "^(base|im-[0-9A-Za-z]{22})$", description: "Id of the image." }),
+    names: Type.Array(Type.String()),
+    config: ImageConfig,
+    layers: Type.Array(Type.String(), { description: "Names of its layers, the lowest first." }),
+    sizeBytes: Type.Integer({ description: "Bytes of all its layers; layers are shared between images." }),
+    origin: ImageOrigin,
+    createdAt: Instant,
+    usedAt: Instant,
+  },
+  closed,
+);
+export const ImageList = Type.Object({ items: Type.Array(Image) }, closed);
+
+export const ImageSource = Type.Union(
+  [
+    Type.Object({ image: Type.String({ maxLength: 255 }) }, closed),
+    Type.Object(
+      {
+        registry: Type.String({ maxLength: 512, description: "Such as docker.io/library/python:3.12-slim." }),
+        secret: Type.Optional(Name),
+      },
+      closed,
+    ),
+    Type.Object({ scratch: Type.Literal(true) }, closed),
+  ],
+  { description: "An image of this server, one of a registry, or an empty root." },
+);
+
+export const ImageStep = Type.Union(
+  [
+    Type.Object(
+      {
+        run: Type.Union([Type.String({ minLength: 1, maxLength: 131_072 }), Argv], {
+          description: "Text is given to the shell, a list is executed as it is.",
+        }),
+        env: Type.Optional(Environment),
+        secrets: Type.Optional(SecretNames),
+      },
+      closed,
+    ),
+    Type.Object({ add: Digest, path: AbsolutePath, text: Type.Optional(Type.String({ maxLength: 4096 })) }, closed),
+    Type.Object({ env: Environment }, closed),
+    Type.Object({ workdir: AbsolutePath }, closed),
+    Type.Object({ user: Type.String({ minLength: 1, maxLength: 255 }) }, closed),
+    Type.Object({ entrypoint: Argv }, closed),
+    Type.Object({ cmd: Argv }, closed),
+    Type.Object({ shell: Argv }, closed),
+  ],
+  {
+    description:
+      "Exactly one of: a command, an uploaded archive to unpack at a path, or a change of what processes start with.",
+  },
+);
+
+export const ImageBuild = Type.Object(
+  {
+    from: ImageSource,
+    steps: Type.Array(ImageStep, { maxItems: 500 }),
+    name: Type.Optional(ImageName),
+    isolation: Type.Optional(Isolation),
+    force: Type.Optional(Type.Boolean({ description: "Run every step again, whatever is cached." })),
+  },
+  closed,
+);
+
+const ImageFailure = Type.Object({ code: Type.String(), message: Type.String(), hint: Type.String() }, closed);
+export const ImageBuildEvent = Type.Union(
+  [
+    Type.Object(
+      {
+        event: Type.Literal("step"),
+        step: Type.Integer(),
+        of: Type.Integer(),
+        text: Type.String(),
+        cached: Type.Boolean(),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        event: Type.Literal("output"),
+        step: Type.Integer(),
+        stream: Type.Union([Type.Literal("stdout"), Type.Literal("stderr")]),
+        line: Type.String(),
+      },
+      closed,
+    ),
+    Type.Object({ event: Type.Literal("finished"), step: Type.Integer(), durationMs: Type.Number() }, closed),
+    Type.Object({ event: Type.Literal("image"), image: Image }, closed),
+    Type.Object(
+      {
+        event: Type.Literal("failed"),
+        error: ImageFailure,
+        step: Type.Optional(Type.Integer({ description: "Counted from 1." })),
+        text: Type.Optional(Type.String()),
+        exitCode: Type.Optional(Type.Integer()),
+        output: Type.Optional(Type.Array(Type.String(), { description: "The last lines the step wrote." })),
+      },
+      closed,
+    ),
+  ],
+  { description: "One line of a build's answer." },
+);
+
+export const ImageContent = Type.Object({ digest: Digest, sizeBytes: Type.Integer() }, closed);
+export const ImageNaming = Type.Object({ name: ImageName }, closed);
+export const ImagePrune = Type.Object(
+  {
+    images: Type.Array(Type.String(), { description: "Ids of the images that were, or would be, removed." }),
+    freedBytes: Type.Integer(),
+  },
+  closed,
+);
+export const Snapshot = Type.Object(
+  { image: Image, pausedMs: Type.Number({ description: "How long the sandbox's processes were stopped." }) },
+  closed,
+);
+
 export const IsolationStatus = Type.Object(
   { isolation: Isolation, available: Type.Boolean(), detail: Type.String() },
   closed,
 );
+export const FilePath = Type.String({
+  pattern: "^/[^\\u0000]*$",
+  maxLength: 4096,
+  description: "Absolute path inside the sandbox.",
+});
+export const Permissions = Type.Integer({ minimum: 0, maximum: 0o7777, description: "Permission bits, as chmod(2)." });
+export const FileUser = Type.String({
+  maxLength: 255,
+  description: "Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent.",
+});
+
+export const FileEntry = Type.Object(
+  {
+    name: Type.String({ description: "Last part of the path." }),
+    path: Type.String({ description: "Absolute path." }),
+    pathBase64: Type.Optional(
+      Type.String({ description: "The bytes of a path that is not UTF-8; `path` has U+FFFD in their place then." }),
+    ),
+    type: Type.Union([
+      Type.Literal("file"),
+      Type.Literal("directory"),
+      Type.Literal("symlink"),
+      Type.Literal("fifo"),
+      Type.Literal("socket"),
+      Type.Literal("device"),
+    ]),
+    size: Type.Integer({ description: "Bytes." }),
+    mode: Permissions,
+    uid: Type.Integer(),
+    gid: Type.Integer(),
+    modifiedAt: Instant,
+    linkTarget: Type.Optional(Type.String({ description: "Where a symlink points, as it says." })),
+  },
+  closed,
+);
+export const FileEventType = Type.Union([
+  Type.Literal("create"),
+  Type.Literal("modify"),
+  Type.Literal("remove"),
+  Type.Literal("rename"),
+  Type.Literal("overflow"),
+]);
+export const FileEvent = Type.Object(
+  {
+    type: FileEventType,
+    path: Type.String({ description: "Absolute path; after a rename the new one." }),
+    from: Type.Optional(Type.String({ description: "The old path of a rename." })),
+    moved: Type.Optional(
+      Type.Boolean({ description: "A create or remove that is a move from or to outside of what is watched." }),
+    ),
+  },
+  closed,
+);
+
 export const Status = Type.Object(
   {
     version: Type.String(),
@@ -320,61 +529,17 @@ export type Token = Static<typeof Token>;
 export type NewToken = Static<typeof NewToken>;
 export type Status = Static<typeof Status>;
 export type IsolationStatus = Static<typeof IsolationStatus>;
-export type GcReport = Static<typeof GcReport>;
-export const FilePath = Type.String({
-  pattern: "^/[^\\u0000]*$",
-  maxLength: 4096,
-  description: "Absolute path inside the sandbox.",
-});
-export const Permissions = Type.Integer({ minimum: 0, maximum: 0o7777, description: "Permission bits, as chmod(2)." });
-export const FileUser = Type.String({
-  maxLength: 255,
-  description: "Acts as this user of the sandbox: NAME, UID, NAME:GROUP or UID:GID; root when absent.",
-});
-
-export const FileEntry = Type.Object(
-  {
-    name: Type.String({ description: "Last part of the path." }),
-    path: Type.String({ description: "Absolute path." }),
-    pathBase64: Type.Optional(
-      Type.String({ description: "The bytes of a path that is not UTF-8; `path` has U+FFFD in their place then." }),
-    ),
-    type: Type.Union([
-      Type.Literal("file"),
-      Type.Literal("directory"),
-      Type.Literal("symlink"),
-      Type.Literal("fifo"),
-      Type.Literal("socket"),
-      Type.Literal("device"),
-    ]),
-    size: Type.Integer({ description: "Bytes." }),
-    mode: Permissions,
-    uid: Type.Integer(),
-    gid: Type.Integer(),
-    modifiedAt: Instant,
-    linkTarget: Type.Optional(Type.String({ description: "Where a symlink points, as it says." })),
-  },
-  closed,
-);
-export const FileEventType = Type.Union([
-  Type.Literal("create"),
-  Type.Literal("modify"),
-  Type.Literal("remove"),
-  Type.Literal("rename"),
-  Type.Literal("overflow"),
-]);
-export const FileEvent = Type.Object(
-  {
-    type: FileEventType,
-    path: Type.String({ description: "Absolute path; after a rename the new one." }),
-    from: Type.Optional(Type.String({ description: "The old path of a rename." })),
-    moved: Type.Optional(
-      Type.Boolean({ description: "A create or remove that is a move from or to outside of what is watched." }),
-    ),
-  },
-  closed,
-);
-
 export type FileEntry = Static<typeof FileEntry>;
 export type FileEvent = Static<typeof FileEvent>;
 export type FileEventType = Static<typeof FileEventType>;
+export type GcReport = Static<typeof GcReport>;
+export type Image = Static<typeof Image>;
+export type ImageConfig = Static<typeof ImageConfig>;
+export type ImageOrigin = Static<typeof ImageOrigin>;
+export type ImageSource = Static<typeof ImageSource>;
+export type ImageStep = Static<typeof ImageStep>;
+export type ImageBuild = Static<typeof ImageBuild>;
+export type ImageBuildEvent = Static<typeof ImageBuildEvent>;
+export type ImageContent = Static<typeof ImageContent>;
+export type ImagePrune = Static<typeof ImagePrune>;
+export type Snapshot = Static<typeof Snapshot>;

@@ -60,6 +60,24 @@ export class CapacityError extends AtollError {}
 export class UnsupportedError extends AtollError {}
 /** The sandbox or the process could not be started. */
 export class FailedToStartError extends AtollError {}
+
+export interface FailedStep {
+  /** Counted from 1. */
+  readonly step: number;
+  readonly text: string;
+  readonly exitCode: number;
+  /** The last lines it wrote. */
+  readonly output: readonly string[];
+}
+
+/** A step of an image ended with another exit code than 0. */
+export class ImageBuildError extends AtollError {
+  readonly failed: FailedStep | undefined;
+  constructor(message: string, details: AtollErrorDetails & { readonly failed?: FailedStep | undefined }) {
+    super(message, details);
+    this.failed = details.failed;
+  }
+}
 /** No server answered, or it went away and did not come back. */
 export class ConnectionError extends AtollError {}
 /** A defect of the server, or an answer that is not Atoll's. */
@@ -135,8 +153,8 @@ const classes: { readonly [code in ErrorCode]: ErrorClass } = {
   isolation_unavailable: UnsupportedError,
   gpu_unavailable: UnsupportedError,
   unsupported: UnsupportedError,
+  build_failed: ImageBuildError,
   failed_to_start: FailedToStartError,
-  timeout: TimeoutError,
   file_not_found: SandboxFilesystemNotFoundError,
   is_a_directory: SandboxFilesystemIsADirectoryError,
   not_a_directory: SandboxFilesystemNotADirectoryError,
@@ -146,6 +164,7 @@ const classes: { readonly [code in ErrorCode]: ErrorClass } = {
   no_space: SandboxFilesystemNoSpaceError,
   read_only: SandboxFilesystemReadOnlyError,
   filesystem_error: SandboxFilesystemError,
+  timeout: TimeoutError,
   unavailable: ConnectionError,
   internal: ServerError,
 };

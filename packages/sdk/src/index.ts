@@ -11,7 +11,9 @@ export {
   ConflictError,
   ConnectionError,
   ExecTimeoutError,
+  type FailedStep,
   FailedToStartError,
+  ImageBuildError,
   InvalidError,
   NotFoundError,
   SandboxFilesystemDirectoryNotEmptyError,
@@ -59,11 +61,20 @@ export type {
   TimelineEntry,
   Token,
 } from "./generated/api.ts";
+export {
+  type AddLocalDirOptions,
+  type BuildOptions,
+  type DebianSlimOptions,
+  Image,
+  type ImageInfo,
+  type RunOptions,
+} from "./image.ts";
+export type { BuildEvent } from "./image-build.ts";
 export type { ExecOptions, SandboxCreateOptions } from "./options.ts";
 export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts";
 export { Process, type ProcessInfo } from "./process.ts";
 export type { FinishedResult, WaitOptions } from "./result.ts";
-export { Sandbox, type SandboxInfo, type SandboxListOptions } from "./sandbox.ts";
+export { Sandbox, type SandboxInfo, type SandboxListOptions, type SnapshotOptions } from "./sandbox.ts";
 export { Secret, type SecretInfo } from "./secret.ts";
 export { StdinWriter } from "./stdin.ts";
 export { Terminal, type TerminalOptions } from "./terminal.ts";

@@ -4,6 +4,7 @@ import { checkOptions } from "./arguments.ts";
 import type { CallOptions } from "./client.ts";
 import { InvalidError } from "./errors.ts";
 import type { Exec, Isolation, Pty, ReadinessProbe, SandboxCreate } from "./generated/api.ts";
+import type { Image } from "./image.ts";
 import { Secret } from "./secret.ts";
 import { sizeInBytes } from "./size.ts";
 
@@ -30,8 +31,8 @@ export interface SandboxCreateOptions extends CommandOptions, CallOptions {
   readonly name?: string | undefined;
   /** Labels to find it by. */
   readonly tags?: { readonly [name: string]: string } | undefined;
-  /** Name or id of an image; the default base image when absent. */
-  readonly image?: string | undefined;
+  /** An image, built if need be, or the name or id of one; the default base image when absent. */
+  readonly image?: Image | string | undefined;
   /** `gvisor` or `container`; the strongest the machine can run when absent. */
   readonly isolation?: Isolation | undefined;
   /** Limit in cores; fractions allowed. */
@@ -94,9 +95,10 @@ const createOptionNames: Names<SandboxCreateOptions> = {
 /** The body of the request that creates a sandbox. Throws `InvalidError` for an option that does not exist. */
 export function sandboxCreateBody(argv: readonly string[], options: SandboxCreateOptions): SandboxCreate {
   checkOptions("create a sandbox", options, createOptionNames);
-  const { app, memory, memoryBytes, disk, diskBytes, client: _client, signal: _signal, ...rest } = options;
+  const { app, memory, memoryBytes, disk, diskBytes, image, client: _client, signal: _signal, ...rest } = options;
   return {
     ...rest,
+    image: typeof image === "object" ? undefined : image,
     ...commandFields(options),
     command: argv.length > 0 ? argv : undefined,
     app: typeof app === "object" ? app.name : app,

@@ -6,6 +6,7 @@ import { ConflictError, InvalidError, NotFoundError } from "./errors.ts";
 import { type FileMode, openFile, type SandboxFile } from "./file.ts";
 import { type FileOptions, SandboxFilesystem } from "./filesystem.ts";
 import type { Sandbox as SandboxInfo, SandboxState } from "./generated/api.ts";
+import { Image } from "./image.ts";
 import { type ExecOptions, execBody, type SandboxCreateOptions, sandboxCreateBody } from "./options.ts";
 import type { OutputReader } from "./output.ts";
 import { Process } from "./process.ts";
@@ -14,6 +15,12 @@ import type { StdinWriter } from "./stdin.ts";
 import type { Terminal, TerminalOptions } from "./terminal.ts";
 
 export type { SandboxInfo };
+
+export interface SnapshotOptions {
+  /** Publishes the image under this name: NAME or NAME:TAG. */
+  readonly name?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 interface Options {
   readonly signal?: AbortSignal | undefined;
@@ -61,7 +68,10 @@ export class Sandbox implements AsyncDisposable {
   static async create(...given: readonly unknown[]): Promise<Sandbox> {
     const { argv, options } = parseCommand<SandboxCreateOptions>("create a sandbox", given);
     const { client = defaultClient(), signal } = options;
-    const body = sandboxCreateBody(argv, options);
+    const known = sandboxCreateBody(argv, options);
+    const { image, isolation } = options;
+    const body =
+      image instanceof Image ? { ...known, image: await image.reference({ client, signal, isolation }) } : known;
     return new Sandbox(client, await client.request("createSandbox", { body, signal }), 0);
   }
 
@@ -205,6 +215,18 @@ export class Sandbox implements AsyncDisposable {
   /** Lets the sandbox live on past the end of an `await using` block; its time limits still hold. */
   detach(): void {
     this.#isDetached = true;
+  }
+
+  /**
+   * Makes an image of the sandbox's files as they are now; the sandbox goes on. Its processes stand still for the time of the
+   * copy, see docs/images.md.
+   * @throws {ConflictError} when the sandbox has finished
+   */
+  async snapshotFilesystem(options: SnapshotOptions = {}): Promise<Image> {
+    const { name, signal } = options;
+    const body = name === undefined ? {} : { name };
+    const { image } = await this.#client.request("snapshotSandbox", { params: this.#params, body, signal });
+    return Image.fromId(image.id);
   }
 
   /** Replaces the sandbox's tags. */

@@ -33,6 +33,7 @@ const expectedClasses: { [code in keyof typeof errorKinds]: unknown } = {
   isolation_unavailable: sdk.UnsupportedError,
   gpu_unavailable: sdk.UnsupportedError,
   unsupported: sdk.UnsupportedError,
+  build_failed: sdk.ImageBuildError,
   failed_to_start: sdk.FailedToStartError,
   file_not_found: sdk.SandboxFilesystemNotFoundError,
   is_a_directory: sdk.SandboxFilesystemIsADirectoryError,

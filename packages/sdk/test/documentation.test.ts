@@ -42,6 +42,7 @@ test("docs/sdk.md names every method of the classes it describes", () => {
     sdk.StdinWriter,
     sdk.Terminal,
     sdk.Secret,
+    sdk.Image,
     sdk.Client,
     sdk.SandboxFilesystem,
     sdk.SandboxFile,

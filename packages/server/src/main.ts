@@ -42,6 +42,7 @@ async function serve(config: Config, state: StateDirectory, log: Logger, ending:
     state,
     engines: engines.engines,
     images: onlyBaseImage(() => baseImage(state.path)),
+    run: (argv, options) => launcher.run(argv, options),
     sweep: (signal) => engines.sweep(signal),
     readySlots: () => engines.readySlots(),
     log,
@@ -85,7 +86,7 @@ async function openLauncher(state: StateDirectory, log: Logger, signal: AbortSig
   return launcher;
 }
 
-async function baseImage(stateDirectory: string): Promise<Image> {
+async function baseImage(stateDirectory: string): Promise<Omit<Image, "id">> {
   const distribution = distributionOf(await readMachine());
   const layer = distribution && (await findBaseImage(stateDirectory, baseImageRecipe(distribution)));
   if (layer) return { layers: [layer], environment: {} };

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { Isolation } from "@atoll/protocol";
 import type { Logger } from "pino";
 import packageJson from "../package.json" with { type: "json" };
@@ -7,6 +8,7 @@ import { admission } from "./api/admission.ts";
 import { appHandlers } from "./api/apps.ts";
 import { edge } from "./api/edge.ts";
 import { fileHandlers } from "./api/files.ts";
+import { imageHandlers } from "./api/images.ts";
 import { processHandlers } from "./api/processes.ts";
 import { sandboxHandlers } from "./api/sandboxes.ts";
 import { secretHandlers } from "./api/secrets.ts";
@@ -18,6 +20,9 @@ import type { Config } from "./config.ts";
 import { Gpus } from "./devices/gpus.ts";
 import type { Engine, Leak } from "./engine/engine.ts";
 import { Files } from "./files/files.ts";
+import { Catalogue } from "./images/catalogue.ts";
+import { ImageService } from "./images/images.ts";
+import { LayerStore, type RunHost } from "./layers/layer-store.ts";
 import { metrics } from "./metrics.ts";
 import type { Context } from "./sandboxes/context.ts";
 import { thisMachine } from "./sandboxes/defaults.ts";
@@ -39,7 +44,10 @@ export interface Parts {
   readonly config: Config;
   readonly state: StateDirectory;
   readonly engines: ReadonlyMap<Isolation, Engine>;
+  /** Offers the base image. */
   readonly images: Images;
+  /** Runs programs of the machine that make layers. */
+  readonly run: RunHost;
   /** What the engines know of that belongs to no holder. */
   readonly sweep: (signal: AbortSignal) => Promise<Leak[]>;
   readonly readySlots: () => number;
@@ -85,12 +93,15 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     readySlots: parts.readySlots,
     readySandboxes: (isolation) => pool.count(isolation),
   });
+  const imageDirectory = join(state.path, "store");
+  const layers = new LayerStore(imageDirectory, parts.run);
+  const catalogue = new Catalogue({ store, layers, base: parts.images, inUse: () => sandboxes.imagesInUse() });
   const context: Context = {
     config,
     state,
     store,
     levels,
-    images: parts.images,
+    images: catalogue,
     secrets,
     seal,
     gpus,
@@ -104,9 +115,20 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   };
   const sandboxes = new Sandboxes(context);
   const processes = new SandboxProcesses(sandboxes, context);
+  const images = new ImageService({
+    store,
+    directory: imageDirectory,
+    run: parts.run,
+    layers,
+    catalogue,
+    sandboxes,
+    processes,
+    log,
+    stopping: stopping.signal,
+  });
   tokens.ensureLocal(state.path);
   const admitted = admission(config.listen.host, (token) => tokens.isValid(token));
-  const collect = gc(sandboxes, context, parts.sweep);
+  const collect = gc(sandboxes, context, async (signal) => [...(await parts.sweep(signal)), ...(await images.sweep())]);
   // What an earlier daemon had begun and not stored when it died belongs to no sandbox.
   const adopted = sandboxes.adopt(async () => {
     const found = await collect(false, stopping.signal);
@@ -139,6 +161,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       ...sandboxHandlers(sandboxes),
       ...processHandlers(processes),
       ...fileHandlers(new Files(sandboxes, stopping.signal)),
+      ...imageHandlers(images),
       ...secretHandlers(secrets),
       ...tokenHandlers(tokens),
     },
@@ -160,6 +183,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       await app.close();
       clearTimeout(timer);
       await adopted.catch(() => undefined);
+      await images.builds.stop();
       await sandboxes.stop();
       await pool.close();
       await levels.statuses(); // a check that is under way removes what it made

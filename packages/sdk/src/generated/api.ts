@@ -15,8 +15,8 @@ export type ErrorCode =
   | "isolation_unavailable"
   | "gpu_unavailable"
   | "unsupported"
+  | "build_failed"
   | "failed_to_start"
-  | "timeout"
   | "file_not_found"
   | "is_a_directory"
   | "not_a_directory"
@@ -26,6 +26,7 @@ export type ErrorCode =
   | "no_space"
   | "read_only"
   | "filesystem_error"
+  | "timeout"
   | "unavailable"
   | "internal";
 
@@ -98,6 +99,146 @@ export type GcReport = {
     readonly what: string;
     readonly removed: boolean;
   })[];
+};
+
+export type Image = {
+  /** Id of the image. */
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly config: ImageConfig;
+  /** Names of its layers, the lowest first. */
+  readonly layers: readonly string[];
+  /** Bytes of all its layers; layers are shared between images. */
+  readonly sizeBytes: number;
+  readonly origin: ImageOrigin;
+  readonly createdAt: string;
+  readonly usedAt: string;
+};
+
+export type ImageBuild = {
+  /** An image of this server, one of a registry, or an empty root. */
+  readonly from: ImageSource;
+  readonly steps: readonly ImageStep[];
+  /** NAME or NAME:TAG; the tag is `latest` when absent. */
+  readonly name?: string | undefined;
+  /** gvisor: a user-space kernel between the program and the machine. container: namespaces, seccomp and cgroups on the machine's own kernel. */
+  readonly isolation?: Isolation | undefined;
+  /** Run every step again, whatever is cached. */
+  readonly force?: boolean | undefined;
+};
+
+/** One line of a build's answer. */
+export type ImageBuildEvent = {
+  readonly event: "step";
+  readonly step: number;
+  readonly of: number;
+  readonly text: string;
+  readonly cached: boolean;
+} | {
+  readonly event: "output";
+  readonly step: number;
+  readonly stream: "stdout" | "stderr";
+  readonly line: string;
+} | {
+  readonly event: "finished";
+  readonly step: number;
+  readonly durationMs: number;
+} | {
+  readonly event: "image";
+  readonly image: Image;
+} | {
+  readonly event: "failed";
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string;
+  };
+  /** Counted from 1. */
+  readonly step?: number | undefined;
+  readonly text?: string | undefined;
+  readonly exitCode?: number | undefined;
+  /** The last lines the step wrote. */
+  readonly output?: readonly string[] | undefined;
+};
+
+export type ImageConfig = {
+  /** Environment variables. */
+  readonly env: { readonly [name: string]: string };
+  readonly workdir?: string | undefined;
+  readonly user?: string | undefined;
+  /** The command and its arguments; no shell is involved. */
+  readonly entrypoint?: readonly string[] | undefined;
+  /** The command and its arguments; no shell is involved. */
+  readonly cmd?: readonly string[] | undefined;
+  /** The command and its arguments; no shell is involved. */
+  readonly shell?: readonly string[] | undefined;
+};
+
+export type ImageContent = {
+  readonly digest: string;
+  readonly sizeBytes: number;
+};
+
+export type ImageList = {
+  readonly items: readonly Image[];
+};
+
+export type ImageNaming = {
+  /** NAME or NAME:TAG; the tag is `latest` when absent. */
+  readonly name: string;
+};
+
+export type ImageOrigin = {
+  readonly kind: "base" | "build" | "snapshot" | "pull" | "import";
+  /** What it was made from: an image, a sandbox, a reference or a digest. */
+  readonly of?: string | undefined;
+};
+
+export type ImagePrune = {
+  /** Ids of the images that were, or would be, removed. */
+  readonly images: readonly string[];
+  readonly freedBytes: number;
+};
+
+/** An image of this server, one of a registry, or an empty root. */
+export type ImageSource = {
+  readonly image: string;
+} | {
+  /** Such as docker.io/library/python:3.12-slim. */
+  readonly registry: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly secret?: string | undefined;
+} | {
+  readonly scratch: true;
+};
+
+/** Exactly one of: a command, an uploaded archive to unpack at a path, or a change of what processes start with. */
+export type ImageStep = {
+  /** Text is given to the shell, a list is executed as it is. */
+  readonly run: string | readonly string[];
+  /** Environment variables. */
+  readonly env?: { readonly [name: string]: string } | undefined;
+  readonly secrets?: readonly string[] | undefined;
+} | {
+  readonly add: string;
+  readonly path: string;
+  readonly text?: string | undefined;
+} | {
+  /** Environment variables. */
+  readonly env: { readonly [name: string]: string };
+} | {
+  readonly workdir: string;
+} | {
+  readonly user: string;
+} | {
+  /** The command and its arguments; no shell is involved. */
+  readonly entrypoint: readonly string[];
+} | {
+  /** The command and its arguments; no shell is involved. */
+  readonly cmd: readonly string[];
+} | {
+  /** The command and its arguments; no shell is involved. */
+  readonly shell: readonly string[];
 };
 
 /** gvisor: a user-space kernel between the program and the machine. container: namespaces, seccomp and cgroups on the machine's own kernel. */
@@ -273,6 +414,12 @@ export type SecretList = {
 export type SecretPut = {
   /** Environment variables. */
   readonly values: { readonly [name: string]: string };
+};
+
+export type Snapshot = {
+  readonly image: Image;
+  /** How long the sandbox's processes were stopped. */
+  readonly pausedMs: number;
 };
 
 export type Status = {
@@ -824,6 +971,92 @@ export interface Operations {
     readonly body: undefined;
     readonly response: undefined;
   };
+  /** Build an image; the answer is one ImageBuildEvent in JSON a line, the last one being `image` or `failed`. */
+  readonly buildImage: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: ImageBuild;
+    readonly response: Uint8Array;
+  };
+  /** List images, newest first. */
+  readonly listImages: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: ImageList;
+  };
+  /** One image. */
+  readonly getImage: {
+    readonly params: {
+      /** Id or name of an image. */
+      readonly image: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Image;
+  };
+  /** Give the image a name, taking it from another that had it. */
+  readonly nameImage: {
+    readonly params: {
+      /** Id or name of an image. */
+      readonly image: string;
+    };
+    readonly query: undefined;
+    readonly body: ImageNaming;
+    readonly response: Image;
+  };
+  /** Remove a name, or with an id the image and all its names. */
+  readonly removeImage: {
+    readonly params: {
+      /** Id or name of an image. */
+      readonly image: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: undefined;
+  };
+  /** Remove built images that have no name and that no sandbox uses, and the build cache with them. */
+  readonly pruneImages: {
+    readonly params: undefined;
+    readonly query: {
+      readonly dryRun?: boolean | undefined;
+      /** Only what was not used for this long; 0 when absent. */
+      readonly unusedForMs?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: ImagePrune;
+  };
+  /** Upload a tar archive for `add` steps, named by its SHA-256. */
+  readonly putImageContent: {
+    readonly params: {
+      readonly digest: string;
+    };
+    readonly query: undefined;
+    readonly body: Uint8Array | ReadableStream<Uint8Array>;
+    readonly response: ImageContent;
+  };
+  /** Whether an archive is there already. */
+  readonly getImageContent: {
+    readonly params: {
+      readonly digest: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: ImageContent;
+  };
+  /** Make an image of the sandbox's file system as it is at one instant. */
+  readonly snapshotSandbox: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      /** NAME or NAME:TAG; the tag is `latest` when absent. */
+      readonly name?: string | undefined;
+    };
+    readonly response: Snapshot;
+  };
   /** Create an API token. */
   readonly createToken: {
     readonly params: undefined;
@@ -890,6 +1123,15 @@ export const operations = {
   listSecrets: { method: "GET", path: "/v1/secrets" },
   getSecret: { method: "GET", path: "/v1/secrets/{name}" },
   deleteSecret: { method: "DELETE", path: "/v1/secrets/{name}" },
+  buildImage: { method: "POST", path: "/v1/images/build" },
+  listImages: { method: "GET", path: "/v1/images" },
+  getImage: { method: "GET", path: "/v1/images/{image}" },
+  nameImage: { method: "PUT", path: "/v1/images/{image}/names" },
+  removeImage: { method: "DELETE", path: "/v1/images/{image}" },
+  pruneImages: { method: "POST", path: "/v1/images/prune" },
+  putImageContent: { method: "PUT", path: "/v1/image-contents/{digest}" },
+  getImageContent: { method: "GET", path: "/v1/image-contents/{digest}" },
+  snapshotSandbox: { method: "POST", path: "/v1/sandboxes/{sandboxId}/snapshot" },
   createToken: { method: "POST", path: "/v1/tokens" },
   listTokens: { method: "GET", path: "/v1/tokens" },
   deleteToken: { method: "DELETE", path: "/v1/tokens/{tokenId}" },

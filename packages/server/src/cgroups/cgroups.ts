@@ -74,6 +74,34 @@ export class Cgroups {
     };
   }
 
+  /** Stops everything in the group, and settles once nothing of it runs. */
+  async freeze(key: string, signal: AbortSignal): Promise<void> {
+    const file = this.#freezer(key);
+    await writeFile(file.path, file.frozen);
+    for (let pauseMs = 1; !(await this.#isFrozen(key)); pauseMs = Math.min(2 * pauseMs, 20)) {
+      await sleep(pauseMs, undefined, { signal });
+    }
+  }
+
+  /** Lets it go on. Does nothing when the group has gone. */
+  async thaw(key: string): Promise<void> {
+    const file = this.#freezer(key);
+    await tryWrite(file.path, file.thawed);
+  }
+
+  async #isFrozen(key: string): Promise<boolean> {
+    const directory = this.#directory(key, "freezer");
+    if (this.version === 2) return field(await readText(join(directory, "cgroup.events")), "frozen") === 1;
+    return (await readText(join(directory, "freezer.state"))).trim() === "FROZEN";
+  }
+
+  #freezer(key: string) {
+    const directory = this.#directory(key, "freezer");
+    return this.version === 2
+      ? { path: join(directory, "cgroup.freeze"), frozen: "1", thawed: "0" }
+      : { path: join(directory, "freezer.state"), frozen: "FROZEN", thawed: "THAWED" };
+  }
+
   /** Keys of all groups that exist. */
   async list(): Promise<string[]> {
     const names = await Promise.all(

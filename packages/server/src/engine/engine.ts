@@ -31,6 +31,13 @@ export interface Engine {
   /** Ends every process in it and removes all it consists of. Idempotent; also cleans up after a holder that died by itself. */
   destroy(record: HolderRecord, signal: AbortSignal): Promise<void>;
 
+  /**
+   * Copies what a claimed sandbox has written, as it is at one instant, into an empty directory: as a layer of overlayfs.
+   * Everything in the sandbox stands still meanwhile.
+   * @returns for how long it stood still
+   */
+  copyWritten(record: HolderRecord, directory: string, signal: AbortSignal): Promise<{ readonly pausedMs: number }>;
+
   /** What the kernel counted for the holder. */
   usage(record: HolderRecord): Promise<Usage>;
 }

@@ -1,4 +1,5 @@
 import { availableParallelism, totalmem } from "node:os";
+import { basename } from "node:path";
 import type { SandboxCreate } from "@atoll/protocol";
 import type { SandboxSpec } from "../store/rows.ts";
 import { baseImage, type Image } from "./image.ts";
@@ -31,8 +32,10 @@ export function withDefaults(
   machine: MachineSize,
 ): SandboxSpec {
   return {
-    command: request.command ?? [],
+    command: [...(image.entrypoint ?? []), ...(request.command ?? image.cmd ?? [])],
     image: request.image ?? baseImage,
+    imageId: image.id,
+    layers: image.layers.map((path) => basename(path)),
     isolation,
     workdir: request.workdir ?? image.workdir,
     user: request.user ?? image.user,

@@ -176,6 +176,15 @@ export class Sandboxes {
     return counts;
   }
 
+  /** What those that are not removed yet stand on. */
+  imagesInUse() {
+    const specs = [...this.#live.values()].filter(({ row }) => !row.isDestroyed || row.state !== "finished");
+    return {
+      images: new Set(specs.flatMap(({ row }) => row.spec.imageId ?? [])),
+      layers: new Set(specs.flatMap(({ row }) => row.spec.layers ?? [])),
+    };
+  }
+
   /** Keys of the holders that belong to a sandbox. */
   holderKeys(): ReadonlySet<string> {
     return new Set([...[...this.#live.values()].map((live) => live.key), ...this.#context.pool.keys]);

@@ -72,6 +72,31 @@ const migrations: readonly string[] = [
   CREATE INDEX answers_age ON answers (created_at);
   CREATE INDEX answers_made ON answers (made_id);
   `,
+  `
+  CREATE TABLE images (
+    id TEXT PRIMARY KEY,
+    recipe TEXT UNIQUE,
+    layers TEXT NOT NULL,
+    config TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE image_names (
+    name TEXT PRIMARY KEY,
+    image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX image_names_of ON image_names (image_id);
+  CREATE TABLE layers (
+    id TEXT PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE image_steps (
+    key TEXT PRIMARY KEY,
+    layer TEXT
+  ) STRICT;
+  `,
 ];
 
 /** @throws Error when the database was written by a newer server */

@@ -1,11 +1,24 @@
 /** What the store keeps, one shape a table. Times are milliseconds since the epoch. */
-import type { Exec, Pty, Result, SandboxCreate, SandboxState, TimelineEntry } from "@atoll/protocol";
+import type {
+  Exec,
+  ImageConfig,
+  ImageOrigin,
+  Pty,
+  Result,
+  SandboxCreate,
+  SandboxState,
+  TimelineEntry,
+} from "@atoll/protocol";
 import type { HolderRecord } from "../engine/engine.ts";
 
 /** A request with every default filled in. Values of variables are not here but sealed in `environment`. */
 export interface SandboxSpec {
   readonly command: readonly string[];
+  /** As its creator named it. */
   readonly image: string;
+  readonly imageId?: string | undefined;
+  /** Ids of the layers it stands on. */
+  readonly layers?: readonly string[] | undefined;
   readonly isolation: "gvisor" | "container";
   readonly workdir?: string | undefined;
   readonly user?: string | undefined;
@@ -66,6 +79,25 @@ export interface ProcessRow {
   result?: Result | undefined;
   /** Lengths of its output, once both streams have ended and init has forgotten the process. */
   output?: { readonly stdoutBytes: number; readonly stderrBytes: number } | undefined;
+}
+
+export interface ImageRow {
+  readonly id: string;
+  /** Key of the whole recipe, for one that was built and may be found again instead. */
+  readonly recipe?: string | undefined;
+  /** Ids of layers, the lowest first. */
+  readonly layers: readonly string[];
+  readonly config: ImageConfig;
+  readonly origin: ImageOrigin;
+  readonly createdAt: number;
+  usedAt: number;
+}
+
+/** An immutable directory tree of the store. */
+export interface LayerRow {
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly createdAt: number;
 }
 
 export interface AppRow {

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { migrate } from "./migrations.ts";
+import { imagesTable, layersTable } from "./sqlite-images.ts";
 import { answersTable, appsTable, secretsTable, tokensTable } from "./sqlite-names.ts";
 import { processesTable } from "./sqlite-processes.ts";
 import { sandboxTable } from "./sqlite-sandboxes.ts";
@@ -21,6 +22,8 @@ export function openSqlite(path: string): Store {
     apps: appsTable(database),
     sandboxes: sandboxTable(database),
     processes: processesTable(database),
+    images: imagesTable(database),
+    layers: layersTable(database),
     secrets: secretsTable(database),
     tokens: tokensTable(database),
     answers: answersTable(database),

@@ -1,5 +1,5 @@
 import type { SandboxState } from "@atoll/protocol";
-import type { AnswerRow, AppRow, ProcessRow, SandboxRow, SecretRow, TokenRow } from "./rows.ts";
+import type { AnswerRow, AppRow, ImageRow, LayerRow, ProcessRow, SandboxRow, SecretRow, TokenRow } from "./rows.ts";
 
 /**
  * What this machine remembers. Calls are synchronous: a commit costs some 20 microseconds and no disk flush, and what runs
@@ -12,6 +12,8 @@ export interface Store {
   readonly apps: Apps;
   readonly sandboxes: SandboxTable;
   readonly processes: ProcessesTable;
+  readonly images: ImagesTable;
+  readonly layers: LayersTable;
   readonly secrets: Secrets;
   readonly tokens: Tokens;
   readonly answers: Answers;
@@ -62,6 +64,36 @@ export interface ProcessesTable {
   of(sandboxId: string): ProcessRow[];
   get(sandboxId: string, id: string): ProcessRow | undefined;
   remove(sandboxId: string, number: number): void;
+}
+
+export interface ImagesTable {
+  insert(row: ImageRow): void;
+  get(id: string): ImageRow | undefined;
+  named(name: string): ImageRow | undefined;
+  ofRecipe(recipe: string): ImageRow | undefined;
+  /** Newest first. */
+  list(): ImageRow[];
+  touch(id: string, at: number): void;
+  /** With its names. */
+  remove(id: string): void;
+  names(id: string): string[];
+  /** Takes the name from another image that had it. */
+  name(name: string, id: string): void;
+  unname(name: string): boolean;
+}
+
+export interface LayersTable {
+  insert(row: LayerRow): void;
+  get(id: string): LayerRow | undefined;
+  list(): LayerRow[];
+  /** Of layers that neither an image nor a cached step has. */
+  unused(): LayerRow[];
+  remove(id: string): void;
+  /** The layer a build step made before, null when it changed nothing; undefined when it is not cached. */
+  ofStep(key: string): string | null | undefined;
+  cacheStep(key: string, layer: string | null): void;
+  /** Forgets cached steps whose layer no image has. */
+  removeUnusedSteps(): void;
 }
 
 export interface Secrets {

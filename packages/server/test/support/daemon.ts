@@ -14,6 +14,7 @@ const server = await startServer({
   state,
   engines: new Map([[engine.isolation, engine]]),
   images: onlyBaseImage(async () => ({ layers: [], environment: {} })),
+  run: async () => Promise.reject(new Error("these tests make no layers")),
   sweep: async () => strayHolders(state.run, (key) => engine.keys.has(key)),
   readySlots: () => 0,
   log: pino({ level: config.logLevel }),

@@ -73,6 +73,7 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine & { readon
       await destroy(record);
       keys.delete(record.key);
     },
+    copyWritten: async () => Promise.reject(new Error("the plain engine has no layers")),
     usage: async () => ({ memoryBytes: 0, cpuMs: 0, pids: 0, oomKills: options.oomKills?.() ?? 0 }),
   };
 }

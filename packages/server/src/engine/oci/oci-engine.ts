@@ -6,6 +6,7 @@ import type { Isolation } from "@atoll/protocol";
 import type { Cgroups } from "../../cgroups/cgroups.ts";
 import { messageOf } from "../../error.ts";
 import type { Launcher, WatchedProcess } from "../../launcher/client.ts";
+import { copyUpper, letGoOfUpper, removeMountPoints } from "../../layers/upper.ts";
 import { makeWritable, removeWritable } from "../../layers/writable.ts";
 import type { Gateway } from "../../network/gateway.ts";
 import { resolvConf } from "../../network/resolver.ts";
@@ -23,6 +24,7 @@ import type {
 } from "../engine.ts";
 import { bindsOf } from "./binds.ts";
 import type { Runtime } from "./runtime.ts";
+import { ownMounts } from "./spec.ts";
 import type { UidRanges } from "./uid-ranges.ts";
 
 export interface Machine {
@@ -218,6 +220,9 @@ export class OciEngine implements Engine {
     this.#keys.add(record.key);
     if (this.#runtime.hasUserNamespace) this.#machine.uids.adopt(Number(record.details.uidBase));
     this.#machine.slots.adopt(String(record.details.slot));
+    // An earlier daemon may have been killed while it copied.
+    await letGoOfUpper(this.#machine.launcher, this.#copyPoint(record.key));
+    await this.#machine.cgroups.thaw(record.key);
     const found = await this.#find(record);
     return found && this.#holder(found, record);
   }
@@ -259,6 +264,7 @@ export class OciEngine implements Engine {
     this.#processes.get(key)?.forget();
     this.#processes.delete(key);
     await this.#runtime.remove(key, signal);
+    await letGoOfUpper(this.#machine.launcher, this.#copyPoint(key));
     await removeWritable(this.#disk(key));
     await rm(join(this.#machine.places.bundles, key), { recursive: true, force: true });
   }
@@ -273,8 +279,31 @@ export class OciEngine implements Engine {
     return this.#runtime.remove(key, signal);
   }
 
+  async copyWritten(
+    { key }: HolderRecord,
+    directory: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly pausedMs: number }> {
+    const { cgroups, launcher } = this.#machine;
+    const began = performance.now();
+    try {
+      await cgroups.freeze(key, signal);
+      await copyUpper(launcher, this.#disk(key), this.#copyPoint(key), directory, signal);
+    } finally {
+      await cgroups.thaw(key);
+    }
+    const pausedMs = performance.now() - began;
+    await removeMountPoints(directory, ownMounts);
+    return { pausedMs };
+  }
+
   async usage(record: HolderRecord): Promise<Usage> {
     return this.#machine.cgroups.usage(record.key);
+  }
+
+  /** Where a disk is mounted while it is copied. */
+  #copyPoint(key: string): string {
+    return join(this.#machine.places.bundles, key, "written");
   }
 
   #disk(key: string): string {

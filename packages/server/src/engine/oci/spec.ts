@@ -50,6 +50,9 @@ export const rootMount = "/newroot";
 /** Directories of the holder's root; all but the last are carried over into the sandbox's own root. */
 export const carriedMounts = ["proc", "dev", controlMount.slice(1)];
 
+/** Where we mount something into a sandbox's root: an image needs none of these, and does not get them from a sandbox. */
+export const ownMounts = [...carriedMounts, "sys", "etc/resolv.conf", "etc/hosts"];
+
 /**
  * A container of its own user, pid, mount, ipc, uts and cgroup namespace in a prepared network namespace.
  * `filter` is the seccomp filter already compiled for this machine; the runtime compiles the list when absent.

@@ -1,0 +1,252 @@
+/** What a sandbox's files are to begin with: described step by step, and built by the server when it is first needed. */
+import { type CallOptions, type Client, defaultClient } from "./client.ts";
+import { InvalidError, UnsupportedError } from "./errors.ts";
+import type { Image as ImageInfo, ImageSource, ImageStep, Isolation } from "./generated/api.ts";
+import { type BuildEvent, buildImage } from "./image-build.ts";
+import { type Archive, directoryArchive, fileArchive, upload } from "./local-archive.ts";
+import { Secret } from "./secret.ts";
+
+export type { ImageInfo };
+
+type Values = { readonly [name: string]: string };
+
+export interface DebianSlimOptions {
+  /** Must be the version of the server's base image; any when absent. */
+  readonly pythonVersion?: string | undefined;
+}
+
+export interface RunOptions {
+  /** Environment variables of this step alone; they do not become part of the image. */
+  readonly env?: Values | undefined;
+  /** Names of secrets of the server, for this step alone. Their values reach no layer unless the command writes them there. */
+  readonly secrets?: readonly (Secret | string)[] | undefined;
+}
+
+export interface AddLocalDirOptions {
+  /** Answers whether a file or directory is left out; paths are relative to the directory, with `/`. */
+  readonly ignore?: ((path: string) => boolean) | undefined;
+}
+
+export interface BuildOptions extends CallOptions {
+  /** Called for every line of output and every step. */
+  readonly onOutput?: ((event: BuildEvent) => void) | undefined;
+  /** Run every step again, whatever is cached. */
+  readonly force?: boolean | undefined;
+  /** Where steps run; the strongest level the machine has when absent. */
+  readonly isolation?: Isolation | undefined;
+}
+
+/** A step, or one that needs local files, which are read when the image is built. */
+type Step = ImageStep | (() => Promise<{ readonly archive: Archive; readonly path: string; readonly text: string }>);
+
+/**
+ * Immutable: every method gives a new image. Nothing is done until the image is built, by `build` or by `Sandbox.create`; what
+ * was built before is found again in milliseconds.
+ */
+export class Image {
+  readonly #from: ImageSource;
+  readonly #steps: readonly Step[];
+  /** Local files are read once. */
+  readonly #archives = new Map<Step, ReturnType<Exclude<Step, ImageStep>>>();
+
+  private constructor(from: ImageSource, steps: readonly Step[] = []) {
+    this.#from = from;
+    this.#steps = steps;
+  }
+
+  /** The server's base image: Debian (or the server's own distribution) with Python, pip and venv. */
+  static debianSlim({ pythonVersion }: DebianSlimOptions = {}): Image {
+    if (pythonVersion === undefined) return new Image({ image: "base" });
+    if (!/^3\.\d+$/.test(pythonVersion)) {
+      throw invalid(`cannot use Python ${pythonVersion}`, 'Name major and minor version, such as "3.11".');
+    }
+    const check = `python3 -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit("the base image has Python " + v if v != "${pythonVersion}" else 0)'`;
+    return new Image({ image: "base" }, [{ run: check }]);
+  }
+
+  /** An empty root. Programs for it come with `addLocalFile` and `addLocalDir`. */
+  static fromScratch(): Image {
+    return new Image({ scratch: true });
+  }
+
+  /** An image of the server by its id. */
+  static fromId(id: string): Image {
+    return new Image({ image: id });
+  }
+
+  /** An image of the server by a name it was published under: NAME or NAME:TAG. */
+  static fromName(name: string): Image {
+    return new Image({ image: name });
+  }
+
+  /** Not there yet. @throws {UnsupportedError} always */
+  static fromRegistry(reference: string): Image {
+    throw unsupported(`cannot pull ${reference}: images of registries are not supported yet`);
+  }
+
+  /** Not there yet. @throws {UnsupportedError} always */
+  static fromDockerfile(path: string): Image {
+    throw unsupported(`cannot build ${path}: Dockerfiles are not supported yet`);
+  }
+
+  /** Installs packages with apt. */
+  aptInstall(...packages: string[] | [readonly string[]]): Image {
+    const names = packages.flat().map(quoted).join(" ");
+    if (names === "") return this;
+    const run = `apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${names} && rm -rf /var/lib/apt/lists/*`;
+    return this.#with({ run });
+  }
+
+  /** Installs packages with pip. */
+  pipInstall(...packages: string[] | [readonly string[]]): Image {
+    const names = packages.flat().map(quoted).join(" ");
+    return names === "" ? this : this.#with({ run: `python3 -m pip install --no-cache-dir --quiet ${names}` });
+  }
+
+  /** Runs each command with the image's shell, `/bin/sh -c`; one that exits with other than 0 fails the build. */
+  runCommands(...commandsAndOptions: string[] | [...commands: string[], options: RunOptions]): Image {
+    const given: readonly (string | RunOptions)[] = commandsAndOptions;
+    const last = given.at(-1);
+    const options: RunOptions = typeof last === "object" ? last : {};
+    const commands = given.filter((command): command is string => typeof command === "string");
+    const { secrets, env } = Secret.merge(options.secrets, options.env);
+    return this.#with(...commands.map((run) => ({ run, ...(secrets && { secrets }), ...(env && { env }) })));
+  }
+
+  /** Environment variables of everything that runs in the image from here on. */
+  env(values: Values): Image {
+    return this.#with({ env: { ...values } });
+  }
+
+  /** Directory that commands start in from here on; it is made if it is not there. */
+  workdir(path: string): Image {
+    return this.#with({ workdir: path });
+  }
+
+  /** NAME, UID, NAME:GROUP or UID:GID that commands run as from here on. */
+  user(user: string): Image {
+    return this.#with({ user });
+  }
+
+  /** Comes before the command of every sandbox. Forgets `cmd`. */
+  entrypoint(argv: readonly string[]): Image {
+    return this.#with({ entrypoint: [...argv] });
+  }
+
+  /** The command of sandboxes that are created without one. */
+  cmd(argv: readonly string[]): Image {
+    return this.#with({ cmd: [...argv] });
+  }
+
+  /** What commands given as text are run with, `["/bin/sh", "-c"]` unless set. */
+  shell(argv: readonly string[]): Image {
+    return this.#with({ shell: [...argv] });
+  }
+
+  /** Copies a file of this machine to a path in the image; a path that ends in `/` is a directory. */
+  addLocalFile(local: string, remote: string): Image {
+    const name = local.split("/").at(-1) ?? local;
+    const path = absolute(remote.endsWith("/") ? `${remote}${name}` : remote);
+    const slash = path.lastIndexOf("/");
+    const make = async () => ({
+      archive: await fileArchive(local, path.slice(slash + 1)),
+      path: path.slice(0, slash) || "/",
+      text: local,
+    });
+    return this.#with(make);
+  }
+
+  /** Copies what is in a directory of this machine into a directory of the image. Owners become root, times 2000-01-01. */
+  addLocalDir(local: string, remote: string, options: AddLocalDirOptions = {}): Image {
+    const path = absolute(remote);
+    return this.#with(async () => ({ archive: await directoryArchive(local, options.ignore), path, text: local }));
+  }
+
+  /**
+   * Builds the image, or finds it built, and returns what the server knows of it.
+   * @throws {ImageBuildError} when a step fails
+   * @throws {NotFoundError} when there is no image to start from
+   */
+  async build(options: BuildOptions = {}): Promise<ImageInfo> {
+    return this.#build(options, undefined);
+  }
+
+  /** The name or id to create a sandbox with; builds the image if need be. */
+  async reference(options: BuildOptions): Promise<string> {
+    if ("image" in this.#from && this.#steps.length === 0) return this.#from.image;
+    return (await this.#build(options, undefined)).id;
+  }
+
+  /** Builds the image and gives it a name, NAME or NAME:TAG, taking it from another image that had it. */
+  async publish(name: string, options: BuildOptions = {}): Promise<ImageInfo> {
+    return this.#build(options, name);
+  }
+
+  /** What the server knows of an image, by id or name. */
+  static info(image: string, options: CallOptions = {}): Promise<ImageInfo> {
+    const { client = defaultClient(), signal } = options;
+    return client.request("getImage", { params: { image }, signal });
+  }
+
+  /** The server's images, newest first. */
+  static async list(options: CallOptions = {}): Promise<readonly ImageInfo[]> {
+    const { client = defaultClient(), signal } = options;
+    return (await client.request("listImages", { signal })).items;
+  }
+
+  /** Removes a name; or, given an id, the image with all its names. Throws `ConflictError` while a sandbox uses it. */
+  static async delete(image: string, options: CallOptions = {}): Promise<void> {
+    const { client = defaultClient(), signal } = options;
+    await client.request("removeImage", { params: { image }, signal });
+  }
+
+  async #build(options: BuildOptions, name: string | undefined): Promise<ImageInfo> {
+    const { client = defaultClient(), signal, force, isolation, onOutput } = options;
+    // An image of the server is as it is.
+    if ("image" in this.#from && this.#steps.length === 0 && name === undefined) {
+      return client.request("getImage", { params: { image: this.#from.image }, signal });
+    }
+    const steps: ImageStep[] = [];
+    for (const step of this.#steps) steps.push(await this.#prepared(step, client, signal));
+    const body = {
+      from: this.#from,
+      steps,
+      ...(name !== undefined && { name }),
+      ...(force && { force }),
+      ...(isolation && { isolation }),
+    };
+    return buildImage(client, body, onOutput, signal);
+  }
+
+  async #prepared(step: Step, client: Client, signal: AbortSignal | undefined): Promise<ImageStep> {
+    if (typeof step !== "function") return step;
+    const reading = this.#archives.get(step) ?? step();
+    this.#archives.set(step, reading);
+    const { archive, path, text } = await reading;
+    await upload(archive, client, signal);
+    return { add: archive.digest, path, text };
+  }
+
+  #with(...steps: readonly Step[]): Image {
+    return new Image(this.#from, [...this.#steps, ...steps]);
+  }
+}
+
+/** A word for the shell. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+function absolute(path: string): string {
+  if (path.startsWith("/")) return path;
+  throw invalid(`cannot copy to ${path}: the path is not absolute`, "Begin it with /.");
+}
+
+function unsupported(message: string): UnsupportedError {
+  const hint = "Start from Image.debianSlim() and add steps; see docs/limitations.md.";
+  return new UnsupportedError(message, { code: "unsupported", hint });
+}
+
+function invalid(message: string, hint: string): InvalidError {
+  return new InvalidError(message, { code: "invalid_argument", hint });
+}

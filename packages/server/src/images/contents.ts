@@ -1,0 +1,77 @@
+/** Archives that clients have uploaded for `add` steps, named by their digest. */
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream, utimesSync } from "node:fs";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { ImageContent } from "@atoll/protocol";
+import { AtollError } from "../error.ts";
+import { randomText } from "../id.ts";
+
+const mostBytes = 4 * 1024 ** 3;
+/** Long enough for the build that it was uploaded for. */
+const keptMs = 24 * 3_600_000;
+
+export class Contents {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** @throws AtollError invalid_argument when the bytes have another digest, payload_too_large */
+  async put(digest: string, source: AsyncIterable<Buffer>, signal: AbortSignal): Promise<ImageContent> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const partial = join(this.#directory, `${randomText(12)}.partial`);
+    const hash = createHash("sha256");
+    let sizeBytes = 0;
+    const counted = async function* (pieces: AsyncIterable<Buffer>) {
+      for await (const piece of pieces) {
+        sizeBytes += piece.length;
+        if (sizeBytes > mostBytes)
+          throw new AtollError("payload_too_large", `cannot take more than ${mostBytes} bytes for one step`);
+        hash.update(piece);
+        yield piece;
+      }
+    };
+    try {
+      await pipeline(source, counted, createWriteStream(partial, { mode: 0o600 }), { signal });
+      const found = `sha256:${hash.digest("hex")}`;
+      if (found !== digest)
+        throw new AtollError("invalid_argument", `cannot take the archive as ${digest}: its digest is ${found}`);
+      await rename(partial, this.#path(digest));
+    } finally {
+      await rm(partial, { force: true });
+    }
+    return { digest, sizeBytes };
+  }
+
+  /** Also keeps it for another day. @throws AtollError not_found */
+  async get(digest: string): Promise<ImageContent> {
+    try {
+      const { size } = await stat(this.#path(digest));
+      utimesSync(this.#path(digest), new Date(), new Date());
+      return { digest, sizeBytes: size };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      throw new AtollError("not_found", `cannot find the archive ${digest}`, "Upload it, and build again.");
+    }
+  }
+
+  async read(digest: string): Promise<AsyncIterable<Buffer>> {
+    await this.get(digest);
+    return createReadStream(this.#path(digest));
+  }
+
+  /** Paths of those that no build needs any more. */
+  async strays(now: number): Promise<string[]> {
+    const names = await readdir(this.#directory).catch((): string[] => []);
+    const paths = names.map((name) => join(this.#directory, name));
+    const ages = await Promise.all(paths.map((path) => stat(path).then(({ mtimeMs }) => now - mtimeMs)));
+    return paths.filter((_, index) => (ages[index] ?? 0) > keptMs);
+  }
+
+  #path(digest: string): string {
+    return join(this.#directory, `${digest.slice("sha256:".length)}.tar`);
+  }
+}

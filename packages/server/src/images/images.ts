@@ -1,0 +1,104 @@
+/** All that is done with images, put together. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ImageConfig, Snapshot } from "@atoll/protocol";
+import type { Logger } from "pino";
+import type { Leak } from "../engine/engine.ts";
+import { AtollError } from "../error.ts";
+import { newId, randomText } from "../id.ts";
+import type { LayerStore, RunHost } from "../layers/layer-store.ts";
+import { copyWritten } from "../sandboxes/copy-written.ts";
+import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
+import type { Sandboxes } from "../sandboxes/sandboxes.ts";
+import type { Store } from "../store/store.ts";
+import { buildApp } from "./build-sandbox.ts";
+import { Builder } from "./builder.ts";
+import { Builds } from "./builds.ts";
+import { type Catalogue, checkDepth } from "./catalogue.ts";
+import { Contents } from "./contents.ts";
+
+export interface ImageServiceParts {
+  readonly store: Store;
+  /** Directory of layers and all that images are made of. */
+  readonly directory: string;
+  readonly run: RunHost;
+  readonly layers: LayerStore;
+  readonly catalogue: Catalogue;
+  readonly sandboxes: Sandboxes;
+  readonly processes: SandboxProcesses;
+  readonly log: Logger;
+  readonly stopping: AbortSignal;
+}
+
+export class ImageService {
+  readonly catalogue: Catalogue;
+  readonly contents: Contents;
+  readonly builds: Builds;
+  readonly #parts: ImageServiceParts;
+
+  constructor(parts: ImageServiceParts) {
+    this.#parts = parts;
+    this.catalogue = parts.catalogue;
+    this.contents = new Contents(join(parts.directory, "contents"));
+    this.builds = new Builds(new Builder({ ...parts, contents: this.contents }), parts.catalogue, parts.stopping);
+    const { apps } = parts.store;
+    if (!apps.named(buildApp)) apps.insert({ id: newId("ap"), name: buildApp, createdAt: Date.now() });
+  }
+
+  /**
+   * Makes an image of a running sandbox's file system.
+   * @throws AtollError not_found, sandbox_finished, unsupported for a stack that is too deep
+   */
+  async snapshot(sandboxId: string, name: string | undefined, signal: AbortSignal): Promise<Snapshot> {
+    const { sandboxes, layers, store, catalogue } = this.#parts;
+    const live = sandboxes.live(sandboxId);
+    if (!live) throw new AtollError("sandbox_finished", `cannot snapshot ${sandboxId}: the sandbox has ended`);
+    const stack = live.row.spec.layers;
+    if (!stack) throw new AtollError("unsupported", `cannot snapshot ${sandboxId}: an older server made it`);
+    checkDepth(stack.length + 1);
+    if (name !== undefined) catalogue.checkName(name);
+    const id = `ly-${randomText(22)}`;
+    let pausedMs = 0;
+    const fill = async (directory: string) => {
+      pausedMs = await copyWritten(live, directory, signal);
+    };
+    const sizeBytes = await layers.make(id, fill, signal);
+    try {
+      const config = await this.#configOf(live.row.spec.imageId, signal);
+      store.durably(() => store.layers.insert({ id, sizeBytes, createdAt: Date.now() }));
+      const origin = { kind: "snapshot", of: sandboxId } as const;
+      const made = catalogue.insert({ layers: [...stack, id], config, origin });
+      const image = name === undefined ? made : catalogue.name(made.id, name);
+      return { image, pausedMs: Math.round(pausedMs * 10) / 10 };
+    } finally {
+      layers.release(id);
+      await catalogue.removeUnusedLayers();
+    }
+  }
+
+  async #configOf(imageId: string | undefined, signal: AbortSignal): Promise<ImageConfig> {
+    if (imageId === undefined || imageId.startsWith("~")) return { env: {} };
+    return (await this.catalogue.stack(imageId, signal)).config;
+  }
+
+  /** What belongs to no image, build or upload. */
+  async sweep(): Promise<Leak[]> {
+    const { layers, catalogue } = this.#parts;
+    const names = await layers.strays(catalogue.knownLayers());
+    const strays = names.map(
+      (name): Leak => ({ kind: "file", what: layers.path(name), remove: () => layers.removeTree(layers.path(name)) }),
+    );
+    const unused = catalogue.unusedLayers().map(
+      (id): Leak => ({
+        kind: "file",
+        what: layers.path(id),
+        remove: async () => void (await catalogue.removeUnusedLayers()),
+      }),
+    );
+    const mounts = (await layers.strayMounts()).map((mount): Leak => ({ kind: "mount", ...mount }));
+    const contents = (await this.contents.strays(Date.now())).map(
+      (what): Leak => ({ kind: "file", what, remove: () => rm(what, { force: true }) }),
+    );
+    return [...mounts, ...strays, ...unused, ...contents];
+  }
+}

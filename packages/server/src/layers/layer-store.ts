@@ -1,0 +1,154 @@
+/**
+ * Immutable directory trees, one a layer, as overlayfs stacks them: a removed name is a character device 0:0, a replaced
+ * directory carries `trusted.overlay.opaque`. A layer is made under another name and renamed when it is whole.
+ */
+import { mkdir, readdir, rename, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { AtollError } from "../error.ts";
+import { randomText } from "../id.ts";
+import type { Launcher } from "../launcher/client.ts";
+
+/** Runs programs of the machine as the launcher does. */
+export type RunHost = Launcher["run"];
+
+const emptyName = "empty";
+const partialSuffix = ".partial";
+const removedSuffix = ".removed";
+const programLimitMs = 600_000;
+/** One page of mount options holds about so many names; and each level costs every look-up a little. */
+export const mostLayers = 120;
+
+export class LayerStore {
+  readonly #directory: string;
+  readonly #mounts: string;
+  readonly #run: RunHost;
+  /** Made, or being made, and not yet named by a row. */
+  readonly #held = new Set<string>();
+  readonly #points = new Set<string>();
+
+  /** @param store the directory that holds `layers` and `mounts` */
+  constructor(store: string, run: RunHost) {
+    this.#directory = join(store, "layers");
+    this.#mounts = join(store, "mounts");
+    this.#run = run;
+  }
+
+  path(id: string): string {
+    return join(this.#directory, id);
+  }
+
+  /**
+   * Makes a layer, or leaves nothing.
+   * @param fill fills the directory; it is empty and belongs to root
+   * @returns its size in bytes. It is safe from `strays` until `release`.
+   */
+  async make(id: string, fill: (directory: string) => Promise<void>, signal: AbortSignal): Promise<number> {
+    this.#held.add(id);
+    const partial = `${this.path(id)}${partialSuffix}`;
+    try {
+      await mkdir(this.#directory, { recursive: true });
+      await mkdir(partial, { mode: 0o755 });
+      await fill(partial);
+      const sizeBytes = await this.#size(partial, signal);
+      // What a row names must be there after a loss of power too.
+      await this.run(["sync", "--file-system", partial], "store a layer", signal);
+      await rename(partial, this.path(id));
+      return sizeBytes;
+    } catch (error) {
+      this.#held.delete(id);
+      await this.removeTree(partial);
+      throw error;
+    }
+  }
+
+  /** Its row was stored, or it is not wanted. */
+  release(id: string): void {
+    this.#held.delete(id);
+  }
+
+  /** Whether it was made and nobody has said yet what for. */
+  isHeld(id: string): boolean {
+    return this.#held.has(id);
+  }
+
+  async remove(id: string): Promise<void> {
+    const removed = `${this.path(id)}.${randomText(6)}${removedSuffix}`;
+    try {
+      await rename(this.path(id), removed);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      throw error;
+    }
+    await this.removeTree(removed);
+  }
+
+  /** `--one-file-system`: should a mount be left inside, nothing of the machine is deleted through it. */
+  async removeTree(path: string): Promise<void> {
+    const signal = AbortSignal.timeout(programLimitMs);
+    await this.run(["rm", "-rf", "--one-file-system", "--", path], `remove ${path}`, signal);
+  }
+
+  /** Names in the directory that neither `known` nor anything under way accounts for; base images are not ours. */
+  async strays(known: ReadonlySet<string>): Promise<string[]> {
+    const names = await readdir(this.#directory).catch((): string[] => []);
+    return names.filter((name) => {
+      const id = name.endsWith(removedSuffix) ? "" : name.replace(/\.partial$/, "");
+      if (id.startsWith("base-") || this.#held.has(id)) return false;
+      return name.endsWith(partialSuffix) || !known.has(id);
+    });
+  }
+
+  /** Shows a stack as sandboxes see it, read-only and for as long as `use` runs. */
+  async withMounted<T>(layers: readonly string[], use: (root: string) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const point = join(this.#mounts, randomText(12));
+    this.#points.add(point);
+    await mkdir(point, { recursive: true, mode: 0o700 });
+    await mkdir(join(this.#mounts, emptyName), { recursive: true });
+    try {
+      if (layers.length > 0) await this.#mount(layers, point, signal);
+      return await use(point);
+    } finally {
+      await this.#unmount(point);
+      this.#points.delete(point);
+    }
+  }
+
+  /** Relative names keep the options below one page; the empty layer is there because overlayfs wants two. */
+  async #mount(layers: readonly string[], point: string, signal: AbortSignal): Promise<void> {
+    const lower = [...[...layers].reverse(), `../mounts/${emptyName}`].join(":");
+    const options = `ro,nodev,nosuid,redirect_dir=nofollow,metacopy=off,index=off,lowerdir=${lower}`;
+    const argv = ["mount", "-t", "overlay", "overlay", "-o", options, point];
+    await this.run(argv, "look into an image", signal, this.#directory);
+  }
+
+  /** Fails for one that was not mounted. Lazily, because runtimes that start at this moment hold a copy of all mounts. */
+  async #unmount(point: string): Promise<void> {
+    await this.#run(["umount", "--lazy", point], { timeoutMs: programLimitMs });
+    await rmdir(point);
+  }
+
+  /** Mounts that an earlier daemon left. */
+  async strayMounts(): Promise<{ readonly what: string; remove(): Promise<void> }[]> {
+    const names = await readdir(this.#mounts).catch((): string[] => []);
+    const points = names.filter((name) => name !== emptyName).map((name) => join(this.#mounts, name));
+    return points
+      .filter((point) => !this.#points.has(point))
+      .map((what) => ({ what, remove: () => this.#unmount(what) }));
+  }
+
+  /** Runs a program that must succeed; `purpose` completes "cannot ...". */
+  async run(argv: readonly string[], purpose: string, signal: AbortSignal, cwd?: string): Promise<string> {
+    const ended = await this.#run(argv, { signal, timeoutMs: programLimitMs, cwd });
+    if (ended.exitCode === 0) return ended.stdout;
+    const reason = ended.stderr.trim().split("\n").at(-1) ?? "";
+    if (/No space left/.test(ended.stderr)) {
+      throw new AtollError("capacity", `cannot ${purpose}: the disk is full`, "Free space below the state directory.");
+    }
+    throw new AtollError("internal", `cannot ${purpose}: ${argv[0]} failed: ${reason}`);
+  }
+
+  async #size(directory: string, signal: AbortSignal): Promise<number> {
+    const printed = await this.run(["du", "--summarize", "--block-size=1", directory], "measure a layer", signal);
+    return Number.parseInt(printed, 10);
+  }
+}

@@ -1,0 +1,26 @@
+import { AtollError } from "../error.ts";
+import type { LiveSandbox } from "./live-sandbox.ts";
+
+/**
+ * Copies what a running sandbox has written, as it is at one instant, into an empty directory as a layer.
+ * @returns for how long the sandbox stood still, in milliseconds
+ * @throws AtollError sandbox_finished, also when it ended meanwhile
+ */
+export async function copyWritten(live: LiveSandbox, directory: string, signal: AbortSignal): Promise<number> {
+  checkRunning(live);
+  const { holder } = live.row;
+  if (!holder) throw new Error("a running sandbox has a holder");
+  const engine = live.context.levels.engine(live.row.spec.isolation);
+  const limit = AbortSignal.any([signal, live.over.signal, live.context.stopping]);
+  try {
+    const { pausedMs } = await engine.copyWritten(holder, directory, limit);
+    return pausedMs;
+  } finally {
+    checkRunning(live);
+  }
+}
+
+function checkRunning(live: LiveSandbox): void {
+  if (live.row.state === "running" && !live.ending.signal.aborted) return;
+  throw new AtollError("sandbox_finished", `cannot copy the files of ${live.id}: the sandbox has ended`);
+}
