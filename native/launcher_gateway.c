@@ -52,8 +52,9 @@ static struct failure own_named_networks(void) {
 static struct failure open_mounts(void) {
   if (unshare(CLONE_NEWNS) != 0)
     return failure_of(errno, "mount namespace");
-  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-    return failure_of(errno, "private mounts");
+  /* What the host unmounts goes here too: a private copy would keep its file systems busy for as long as the launcher runs. */
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
+    return failure_of(errno, "mounts that follow the host's");
   struct failure failure = leave_hybrid_mode();
   return failure.error ? failure : own_named_networks();
 }

@@ -42,6 +42,7 @@ const namespaceFlags = 0x7e02_0000;
 const families = { unix: 1, inet: 2, inet6: 10 };
 const netlink = { family: 16, route: 0 };
 const enosys = 38;
+const eprotonosupport = 93;
 
 interface SyscallRule {
   readonly names: readonly string[];
@@ -74,6 +75,13 @@ const conditional: readonly SyscallRule[] = [
   { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: enosys },
   ...Object.values(families).map((family) => ({ ...allow(["socket"]), args: [isEqual(0, family)] })),
   { ...allow(["socket"]), args: [isEqual(0, netlink.family), isEqual(2, netlink.route)] },
+  // As a kernel without them answers: useradd, and with it many a package, goes on without the audit protocol only then.
+  {
+    names: ["socket"],
+    action: "SCMP_ACT_ERRNO",
+    errnoRet: eprotonosupport,
+    args: [isEqual(0, netlink.family), { index: 2, value: netlink.route, op: "SCMP_CMP_NE" }],
+  },
   { ...allow(["socketpair"]), args: [isEqual(0, families.unix)] },
   // personality: only the query and the harmless ones (Linux, no address randomisation, both).
   ...[0, 0x0004_0000, 0xffff_ffff].map((value) => ({
