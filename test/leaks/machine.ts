@@ -36,8 +36,8 @@ async function look(watched: Watched): Promise<Snapshot> {
   const gateway = (...argv: string[]) => output("nsenter", "-t", String(launcherPid), "-m", "-n", "--", ...argv);
   return {
     processes: descendants(launcherPid),
-    launcherMounts: mounts(launcherPid),
-    daemonMounts: daemonPid === undefined ? [] : mounts(daemonPid),
+    launcherMounts: ownMounts(launcherPid),
+    daemonMounts: daemonPid === undefined ? [] : ownMounts(daemonPid),
     hostMounts: mounts(process.pid).filter((line) => line.includes(directory)),
     namespaces: without(await gateway("ip", "netns", "list"), /^(slot\d+)/),
     gatewayLinks: without(await gateway("ip", "-o", "link"), /^\d+: ([^:@]+)/),
@@ -124,6 +124,12 @@ function without(lines: readonly string[], name: RegExp): string[] {
 
 function nameOfLink(line: string): string {
   return /^\d+: ([^:@]+)/.exec(line)?.[1] ?? line;
+}
+
+/** Those that the host does not have; other tests, and whoever uses the machine, mount and unmount meanwhile. */
+function ownMounts(pid: number): string[] {
+  const host = new Set(mounts(process.pid));
+  return mounts(pid).filter((path) => !host.has(path));
 }
 
 function mounts(pid: number): string[] {
