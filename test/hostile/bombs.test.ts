@@ -33,7 +33,7 @@ eachIsolation((isolation) => {
     await assertUndisturbed();
     await sandbox.terminate();
     const result = await sandbox.wait({ raiseOnTermination: false });
-    assert.equal(result.kind, "terminated", result.message);
+    assert.equal(result.kind, "terminated", result.message ?? "");
   });
 
   test("a crowd of processes that eat memory together ends as out of memory", async () => {
