@@ -49,6 +49,8 @@ char *link_target(int parent, const char *name);
 void make_parents(const char *path);
 void make_directories(const char *path, mode_t mode);
 int open_parent(const char *path, const char **name);
+/* A directory, and not by way of a link; -1 with errno. */
+int open_directory(int parent, const char *name);
 
 void files_read(char **arguments);
 void files_write(char **arguments);

@@ -65,7 +65,7 @@ static void remove_emptied(struct walk *walk, int parent, const char *name) {
 
 static void remove_below(int parent, const char *name) {
   static struct walk walk = {.enter = remove_entry, .leave = remove_emptied, .enters_kernel_files = true};
-  int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int directory = open_directory(parent, name);
   if (directory < 0)
     fail(errno, "open");
   walk_below(&walk, directory);

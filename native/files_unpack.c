@@ -24,16 +24,12 @@ static bool keeps_owners;
 static struct later *later;
 static size_t later_count, later_room;
 
-static int open_directory(int parent, const char *name) {
-  return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
 static int enter(int parent, const char *name, bool makes) {
   int fd = open_directory(parent, name);
   if (fd < 0 && errno == ENOENT && makes && mkdirat(parent, name, 0755) == 0)
     fd = open_directory(parent, name);
   if (fd < 0)
-    fail(errno == ELOOP ? ENOTDIR : errno, "enter");
+    fail(errno, "enter");
   if (parent != root)
     close(parent);
   return fd;
@@ -128,7 +124,7 @@ static void extract_directory(int parent, const char *name, const struct tar_ent
     fail(errno, "mkdir");
   int fd = open_directory(parent, name);
   if (fd < 0)
-    fail(errno == ELOOP ? ENOTDIR : errno, "enter");
+    fail(errno, "enter");
   close(fd);
   set_owner(parent, name, entry);
   remember(entry, path);
@@ -230,6 +226,8 @@ void files_unpack(char **arguments) {
   struct stat status;
   struct tar_entry entry;
   bool is_new = stat(arguments[0], &status) != 0 && errno == ENOENT;
+  if (!is_new && !S_ISDIR(status.st_mode))
+    fail(ENOTDIR, "open");
   make_directories(arguments[0], 0755);
   keeps_owners = number_of(arguments[1]) != 0;
   root = open(arguments[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -60,8 +60,8 @@ static bool has_kernel_files(int directory) {
 
 /* It may have gone, or have become something else, since its name was read. */
 static int open_below(int parent, const char *name) {
-  int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+  int fd = open_directory(parent, name);
+  if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
     fail(errno, "open");
   return fd;
 }

@@ -44,7 +44,7 @@ export interface WatchOptions extends FileOptions {
 }
 
 export interface CopyOptions extends FileOptions {
-  /** Called as bytes have been passed on, with how many so far. */
+  /** Called as bytes are passed on, with how many so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 

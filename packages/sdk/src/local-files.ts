@@ -48,9 +48,9 @@ async function* counted(
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const piece of source) {
-    yield piece;
     bytes += piece.length;
     onProgress?.(bytes);
+    yield piece;
   }
 }
 
