@@ -22,11 +22,13 @@ const expected: { readonly [program: string]: string | RegExp } = {
   files:
     "Hello, Sandbox!\nline: one\nline: two\n/srv/site directory \n/srv/site/index.html file 11\n<h1>Hi</h1>\nrename /srv/site/index.html to /srv/site/old.html\n",
   hello: "Hello, world!\n\n",
+  image: /^workdir \/app\nadd .*\/image\.ts to \/app\nrun wc -l .*\nbuilt in \d+ ms\nhello, 16 lines\n\n$/,
   "idle-timeout": "in use for longer than that\n\nEnded: idle_timed_out\n",
   poll: "Still running\nCompleted with 0\n",
   "python-repl": /the answer is 42[\s\S]*\nexit code: 0\n$/,
   readiness: "status: 200\n\n",
   "run-tests": /test_sum .*ok\n[\s\S]*FAILED \(failures=1\)[\s\S]*\nExit code: 1\n$/,
+  snapshot: "shared left\nshared right\n",
   stderr: "stdout: \nstderr: error\n\n",
   stdin: "apple\nfig\npear\n\n",
   streaming: "Output: 1\nOutput: 2\nOutput: 3\nOutput: 4\nOutput: 5\n",

@@ -5,7 +5,7 @@ export interface VerbEntry {
   /** One word, or two for verbs on one kind of thing: `token create`. */
   readonly name: string;
   readonly summary: string;
-  readonly group: "Sandboxes" | "Server" | "Access" | "Atoll";
+  readonly group: "Sandboxes" | "Images" | "Server" | "Access" | "Atoll";
   load(): Promise<Verb>;
 }
 
@@ -81,6 +81,42 @@ export const verbs: readonly VerbEntry[] = [
     summary: "Show, set or remove a sandbox's tags",
     group: "Sandboxes",
     load: async () => (await import("./verbs/tag.ts")).tag,
+  },
+  {
+    name: "snapshot",
+    summary: "Make an image of a sandbox's files",
+    group: "Images",
+    load: async () => (await import("./verbs/snapshot.ts")).snapshot,
+  },
+  {
+    name: "image ls",
+    summary: "List images",
+    group: "Images",
+    load: async () => (await import("./verbs/image.ts")).imageLs,
+  },
+  {
+    name: "image inspect",
+    summary: "Show what an image consists of",
+    group: "Images",
+    load: async () => (await import("./verbs/image.ts")).imageInspect,
+  },
+  {
+    name: "image tag",
+    summary: "Name an image",
+    group: "Images",
+    load: async () => (await import("./verbs/image.ts")).imageTag,
+  },
+  {
+    name: "image rm",
+    summary: "Remove names of images, or images",
+    group: "Images",
+    load: async () => (await import("./verbs/image.ts")).imageRm,
+  },
+  {
+    name: "image prune",
+    summary: "Remove images that can be built again",
+    group: "Images",
+    load: async () => (await import("./verbs/image.ts")).imagePrune,
   },
   {
     name: "serve",
