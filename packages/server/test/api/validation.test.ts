@@ -63,16 +63,22 @@ for (const [name, route] of Object.entries<Route>(routes)) {
   }
   if (route.path.includes("{sandboxId}") && route.response !== "websocket") {
     test(`${name} of a sandbox that does not exist is not found`, async () => {
-      const answer = await client.call<ErrorBody>(route.method, pathOf(route), bodyFor(route));
+      const answer = await client.call<ErrorBody>(route.method, pathOf(route) + queryFor(route), bodyFor(route));
       assertShape(answer.status, answer.headers, answer.body, "not_found");
     });
   }
+}
+
+/** The least that a route's query schema accepts. */
+function queryFor(route: Route): string {
+  return route.query?.required?.includes("path") ? "?path=/x" : "";
 }
 
 /** The least that a route's body schema accepts. */
 function bodyFor(route: Route): Record<string, unknown> | undefined {
   if (typeof route.body !== "object") return undefined;
   const least: Record<string, unknown> = { name: "x", argv: ["true"], values: {}, signal: "SIGTERM", rows: 1, cols: 1 };
+  Object.assign(least, { path: "/x", to: "/y", mode: 0o644 });
   const required = (route.body as { required?: string[] }).required ?? [];
   return Object.fromEntries(required.map((name) => [name, least[name]]));
 }
