@@ -83,6 +83,18 @@ test("what was built is found again, up to the first step that differs", async (
   assert.deepEqual(stepsOf(forced), ["run", "run"]);
 });
 
+test("a forced build takes over the name, and a sandbox of the earlier image can still be snapshot", async () => {
+  const name = `forced-${process.pid}:latest`;
+  const image = Image.debianSlim().env({ KEPT: "yes" }).runCommands(`echo ${unique()}`);
+  const first = await image.publish(name);
+  await using sandbox = await newSandbox({ image: first.id });
+  const second = await image.build({ force: true });
+  assert.equal((await Image.info(name)).id, second.id);
+  assert.notEqual(second.id, first.id);
+  await using copy = await newSandbox({ image: await sandbox.snapshotFilesystem() });
+  assert.equal((await shell(copy, "echo $KEPT")).stdout, "yes\n");
+});
+
 test("an environment variable, a user or a directory that a step starts with decides whether it runs again", async () => {
   const seed = unique();
   const base = Image.debianSlim().env({ SEED: seed });

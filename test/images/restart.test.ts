@@ -43,6 +43,27 @@ test("a server killed in the middle of builds leaves no broken image and no laye
   assert.equal((await shell(sandbox, "cat /kept")).stdout, "kept\n");
 });
 
+for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+  test(`a step that runs when the server ends by ${signal} is ended by the next one`, async (t) => {
+    const server = await daemon(t);
+    const { client } = server;
+    const gone = new AbortController();
+    let hasBegun = false;
+    const building = Image.debianSlim()
+      .runCommands("echo begun; sleep 600")
+      .build({ client, signal: gone.signal, onOutput: (event) => (hasBegun ||= event.event === "output") })
+      .catch((thrown) => thrown);
+    await until("the step runs", () => hasBegun);
+    gone.abort();
+    const stopping = server.kill(signal);
+    await building;
+    await stopping;
+    await server.start();
+    await until("its sandbox is gone", async () => (await Array.fromAsync(Sandbox.list({ client }))).length === 0);
+    assert.deepEqual((await client.request("gc", {})).found, []);
+  });
+}
+
 test("a server killed in the middle of a snapshot lets the sandbox go on, and keeps nothing of the snapshot", async (t) => {
   const server = await daemon(t);
   const { client } = server;

@@ -138,7 +138,8 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     () => pool.fill(),
     () => undefined,
   );
-  adopted.catch((error: unknown) => {
+  const settled = adopted.then(() => images.endLeftBuilds());
+  settled.catch((error: unknown) => {
     if (!stopping.signal.aborted) log.error({ err: error }, "cannot take up everything of an earlier server");
   });
   let url = "";

@@ -28,6 +28,8 @@ export interface BuildSandboxParts {
   readonly catalogue: Catalogue;
   readonly sandboxes: Sandboxes;
   readonly processes: SandboxProcesses;
+  /** Aborted when the server stops. */
+  readonly stopping: AbortSignal;
 }
 
 export class BuildSandbox {
@@ -58,7 +60,7 @@ export class BuildSandbox {
     try {
       return await use(new BuildSandbox(id, parts));
     } finally {
-      await sandboxes.terminate(id, AbortSignal.timeout(waitMs));
+      await end(parts, id);
     }
   }
 
@@ -120,6 +122,15 @@ export class BuildSandbox {
       const { result } = await this.#parts.processes.wait(this.#id, id, waitMs, signal);
       if (result) return result;
     }
+  }
+}
+
+/** A server that stops ends no sandbox any more: the next one ends those of builds, which nobody goes on with. */
+async function end({ sandboxes, stopping }: BuildSandboxParts, id: string): Promise<void> {
+  try {
+    await sandboxes.terminate(id, AbortSignal.any([stopping, AbortSignal.timeout(waitMs)]));
+  } catch (error) {
+    if (!stopping.aborted) throw error;
   }
 }
 

@@ -117,19 +117,12 @@ export class Catalogue implements Images {
     const row: ImageRow = { id: newId("im"), recipe, layers, config, origin, createdAt: now, usedAt: now };
     store.durably(() => {
       const earlier = recipe === undefined ? undefined : store.images.ofRecipe(recipe);
-      if (earlier) this.#replace(earlier, row.id, () => store.images.insert(row));
-      else store.images.insert(row);
+      if (earlier) store.images.forgetRecipe(earlier.id);
+      store.images.insert(row);
+      // A forced build takes the names of what it replaces; sandboxes may go on using the earlier image.
+      for (const name of earlier ? store.images.names(earlier.id) : []) store.images.name(name, row.id);
     });
     return this.#view(row);
-  }
-
-  /** A forced build takes the names of what it replaces; sandboxes that use the earlier one keep it until they end. */
-  #replace(earlier: ImageRow, id: string, insert: () => void): void {
-    const { images } = this.#parts.store;
-    const names = images.names(earlier.id);
-    images.remove(earlier.id);
-    insert();
-    for (const name of names) images.name(name, id);
   }
 
   /** @throws AtollError invalid_argument for a name that is taken for good */

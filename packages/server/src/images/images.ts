@@ -35,14 +35,24 @@ export class ImageService {
   readonly contents: Contents;
   readonly builds: Builds;
   readonly #parts: ImageServiceParts;
+  /** Sandboxes whose build ended with an earlier server. */
+  readonly #leftBuilds: readonly string[];
 
   constructor(parts: ImageServiceParts) {
     this.#parts = parts;
     this.catalogue = parts.catalogue;
     this.contents = new Contents(join(parts.directory, "contents"));
     this.builds = new Builds(new Builder({ ...parts, contents: this.contents }), parts.catalogue, parts.stopping);
-    const { apps } = parts.store;
+    const { apps, sandboxes } = parts.store;
+    const unsettled = sandboxes.unsettled().filter(({ app }) => app === buildApp);
+    this.#leftBuilds = unsettled.map(({ id }) => id);
     if (!apps.named(buildApp)) apps.insert({ id: newId("ap"), name: buildApp, createdAt: Date.now() });
+  }
+
+  /** Once the sandboxes of an earlier server were taken up. */
+  async endLeftBuilds(): Promise<void> {
+    const { sandboxes, stopping } = this.#parts;
+    await Promise.all(this.#leftBuilds.map((id) => sandboxes.terminate(id, stopping)));
   }
 
   /**

@@ -11,6 +11,7 @@ export function imagesTable(database: DatabaseSync): ImagesTable {
   const ofRecipe = database.prepare("SELECT * FROM images WHERE recipe = ?");
   const list = database.prepare("SELECT * FROM images ORDER BY created_at DESC, id");
   const touch = database.prepare("UPDATE images SET used_at = ? WHERE id = ?");
+  const forgetRecipe = database.prepare("UPDATE images SET recipe = NULL WHERE id = ?");
   const remove = database.prepare("DELETE FROM images WHERE id = ?");
   const names = database.prepare("SELECT name FROM image_names WHERE image_id = ? ORDER BY name");
   const name = database.prepare(`INSERT INTO image_names (name, image_id) VALUES (?, ?)
@@ -32,6 +33,7 @@ export function imagesTable(database: DatabaseSync): ImagesTable {
     ofRecipe: (recipe) => maybeImage(ofRecipe.get(recipe)),
     list: () => list.all().map(imageOf),
     touch: (id, at) => void touch.run(at, id),
+    forgetRecipe: (id) => void forgetRecipe.run(id),
     remove: (id) => void remove.run(id),
     names: (id) => names.all(id).map((row) => text(row.name)),
     name: (given, id) => void name.run(given, id),

@@ -74,6 +74,8 @@ export interface ImagesTable {
   /** Newest first. */
   list(): ImageRow[];
   touch(id: string, at: number): void;
+  /** It is not found by its recipe any more. */
+  forgetRecipe(id: string): void;
   /** With its names. */
   remove(id: string): void;
   names(id: string): string[];
