@@ -2,7 +2,7 @@
 import { abortError, checkAborted, sleep, untilAborted } from "./abort.ts";
 import { type Endpoint, type EndpointSource, endpointFromEnvironment, environment, fixedEndpoint } from "./endpoint.ts";
 import { AtollError, ConnectionError, errorFromAnswer } from "./errors.ts";
-import { type Answer, type Fetch, runtimeFetch } from "./fetch.ts";
+import { type Answer, type Fetch, runtimeFetch, standardRequest } from "./fetch.ts";
 import { type OperationName, type Operations, operations } from "./generated/api.ts";
 import { type AnyInput, type Headers, requestBody, requestHeaders, requestPath } from "./request.ts";
 
@@ -67,7 +67,7 @@ export class Client {
       ? fixedEndpoint(options.baseUrl, options.token ?? environment().ATOLL_TOKEN)
       : endpointFromEnvironment();
     const { fetch } = options;
-    this.#fetch = fetch && ((url, request) => fetch(url, request));
+    this.#fetch = fetch && ((url, request) => fetch(url, standardRequest(request)));
     this.#retryForMs = options.retryForMs ?? 15_000;
   }
 

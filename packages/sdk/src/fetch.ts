@@ -27,9 +27,12 @@ export function runtimeFetch(): Promise<Fetch> {
   return chosen;
 }
 
+const globalFetch: Fetch = (url, request) => fetch(url, standardRequest(request));
+
 /** `duplex` is what the Fetch standard wants to be told of a body that is sent as it comes. */
-const globalFetch: Fetch = (url, request) =>
-  fetch(url, (request.body instanceof ReadableStream ? { ...request, duplex: "half" } : request) as RequestInit);
+export function standardRequest(request: FetchRequest): RequestInit {
+  return (request.body instanceof ReadableStream ? { ...request, duplex: "half" } : request) as RequestInit;
+}
 
 /** Bun and Deno are compatible with some Node, and have a fast `fetch` of their own. */
 function isNode(): boolean {
