@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -96,6 +97,20 @@ test("a server killed in the middle of a snapshot lets the sandbox go on, and ke
   }
   assert.deepEqual(layersOf(server), []);
   assert.deepEqual((await client.request("gc", {})).found, []);
+});
+
+test("the machine's registry settings reach build steps, and neither layers nor anything else that is kept", async (t) => {
+  const planted = `planted-${process.pid}-${Date.now()}`;
+  const server = await daemon(t, { PIP_EXTRA_INDEX_URL: `http://user:${planted}@127.0.0.1:9/simple` });
+  const { client } = server;
+  const image = Image.debianSlim().runCommands(
+    'test -n "$PIP_EXTRA_INDEX_URL" && test -s "$SSL_CERT_FILE" && mkdir /made',
+  );
+  const { id } = await image.build({ client });
+  await using sandbox = await Sandbox.create({ image: id, client });
+  assert.equal((await shell(sandbox, "env | grep -E 'PIP|CERT'; ls -A /dev/shm; ls -d /made")).stdout, "/made\n");
+  const found = spawnSync("grep", ["-rlF", "--exclude-dir=base-*", "--devices=skip", "--", planted, server.directory]);
+  assert.equal(found.stdout.toString(), "");
 });
 
 test("prune removes what was built and has no name, and nothing else", async (t) => {
