@@ -11,12 +11,18 @@ import { begin } from "./starting.ts";
 
 const adoptTimeoutMs = 30_000;
 
+/** Knows its processes and their output again. Comes before the first request is served, which may be about any of them. */
+export function recall(live: LiveSandbox): void {
+  live.isStored = true;
+  live.isAdopting = !live.isFinished;
+  if (live.isAdopting) live.processes.adopt((row, stream) => keptBytes(live, row, stream));
+}
+
 /**
- * Takes up a sandbox of an earlier daemon: listens where its init connects, and finds its holder again. What cannot be
+ * Takes up a recalled sandbox of an earlier daemon: listens where its init connects, and finds its holder again. What cannot be
  * found again ends, and says so. `hearOut` comes next.
  */
 export async function adopt(live: LiveSandbox): Promise<void> {
-  live.processes.adopt((row, stream) => keptBytes(live, row, stream));
   live.connectBy = Date.now() + connectTimeoutMs;
   try {
     mkdirSync(live.controlDirectory, { recursive: true });

@@ -5,7 +5,7 @@ import { newId } from "../id.ts";
 import { checkSize } from "../processes/processes.ts";
 import { terminated } from "../processes/result.ts";
 import type { SandboxRow } from "../store/rows.ts";
-import { adopt, hearOut } from "./adopting.ts";
+import { adopt, hearOut, recall } from "./adopting.ts";
 import { type AnswerOf, Answers, type Repeatable } from "./answers.ts";
 import type { Context } from "./context.ts";
 import { environmentOf, withDefaults } from "./defaults.ts";
@@ -63,10 +63,7 @@ export class Sandboxes {
    */
   async adopt(removeStrays: () => Promise<void>): Promise<void> {
     const found = this.#context.store.sandboxes.unsettled().map((row) => this.#remember(row));
-    for (const live of found) {
-      live.isStored = true;
-      live.isAdopting = !live.isFinished;
-    }
+    for (const live of found) recall(live);
     const queue = found.filter((live) => live.isAdopting);
     const heard: Promise<void>[] = [];
     const workers = Array.from({ length: adoptionsAtOnce }, async () => {
