@@ -6,10 +6,12 @@ interface Sources {
   readonly bundle: string;
   readonly empty: string;
   readonly hasSysfs: boolean;
+  /** A single file is attached to a file, anything else to a directory. */
+  readonly isDirectory: (path: string) => boolean;
 }
 
 /** Everything of the host that appears in a sandbox's root, in the order in which it is attached: pure. */
-export function bindsOf(claim: Claim, { bundle, empty, hasSysfs }: Sources): Bind[] {
+export function bindsOf(claim: Claim, { bundle, empty, hasSysfs, isDirectory }: Sources): Bind[] {
   const file = (name: string): Bind => ({
     source: join(bundle, name),
     destination: `/etc/${name}`,
@@ -25,6 +27,7 @@ export function bindsOf(claim: Claim, { bundle, empty, hasSysfs }: Sources): Bin
       source: hostPath,
       destination: path,
       isReadOnly: readOnly,
+      isFile: !isDirectory(hostPath),
     })),
     ...claim.devices.map(({ hostPath, path }) => ({
       source: hostPath,

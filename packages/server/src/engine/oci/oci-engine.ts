@@ -1,4 +1,5 @@
 /** Sandboxes through an OCI runtime: the engine's promise kept with a runtime, a cgroup, a network slot and a disk for each. */
+import { statSync } from "node:fs";
 import { chmod, chown, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -196,7 +197,12 @@ export class OciEngine implements Engine {
     });
     const bundle = join(this.#machine.places.bundles, record.key);
     const rootId = Number(record.details.uidBase);
-    const binds = bindsOf(claim, { bundle, empty: this.#machine.places.empty, hasSysfs: attachment.hasSysfs });
+    const binds = bindsOf(claim, {
+      bundle,
+      empty: this.#machine.places.empty,
+      hasSysfs: attachment.hasSysfs,
+      isDirectory,
+    });
     await this.#machine.launcher.claim({ ...attachment, rootId, layers: claim.layers, writable: disk, binds }, signal);
     return {
       root: attachment.enter,
@@ -325,6 +331,10 @@ async function allDone<A, B>(
   for (const one of both) one.catch((error: unknown) => failed.abort(error));
   await Promise.allSettled(both);
   return Promise.all(both);
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path).isDirectory();
 }
 
 function hosts(hostname: string, address: string | undefined): string {
