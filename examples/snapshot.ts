@@ -3,11 +3,11 @@ import { App, Sandbox } from "@atoll/sdk";
 
 const app = await App.lookup("examples", { createIfMissing: true });
 await using prepared = await Sandbox.create({ app });
-await (await prepared.exec("sh", "-c", "mkdir /work && echo shared > /work/base")).wait();
+await (await prepared.exec("sh", "-c", "mkdir /project && echo shared > /project/base")).wait();
 const snapshot = await prepared.snapshotFilesystem();
 
 for (const name of ["left", "right"]) {
-  await using fork = await Sandbox.create("sh", "-c", `echo ${name} > /work/own && cat /work/base /work/own`, {
+  await using fork = await Sandbox.create("sh", "-c", `echo ${name} > /project/own && cat /project/base /project/own`, {
     app,
     image: snapshot,
   });

@@ -47,7 +47,7 @@ eachIsolation((isolation) => {
 
   test("a step runs as the user and in the directory that were set before it", async () => {
     const image = Image.debianSlim()
-      .workdir("/work/deep")
+      .workdir("/project/deep")
       .runCommands("chown 1000:1000 .")
       .user("1000:1000")
       .runCommands("touch mine && id -u > uid");

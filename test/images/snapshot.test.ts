@@ -8,7 +8,7 @@ useServer();
 
 eachIsolation((isolation) => {
   test("a snapshot has what the sandbox wrote and removed, and both go on apart from each other", async () => {
-    const image = Image.debianSlim().env({ KEPT: "yes" }).workdir("/work");
+    const image = Image.debianSlim().env({ KEPT: "yes" }).workdir("/project");
     await using sandbox = await newSandbox({ image, isolation });
     await shell(sandbox, "echo one > a; ln -s a link; rm -r /etc/apt; touch -d 2020-01-02 old");
     const snapshot = await sandbox.snapshotFilesystem();
@@ -18,7 +18,7 @@ eachIsolation((isolation) => {
       copy,
       "cat link; ls; ls -d /etc/apt; echo $KEPT; pwd; stat -c %y old | cut -c1-10; ls -A / | grep -x newroot",
     );
-    assert.equal(seen.stdout, "one\na\nlink\nold\nyes\n/work\n2020-01-02\n");
+    assert.equal(seen.stdout, "one\na\nlink\nold\nyes\n/project\n2020-01-02\n");
     await shell(copy, "echo three > a");
     assert.equal((await shell(sandbox, "cat a")).stdout, "two\n");
     const again = await copy.snapshotFilesystem();
