@@ -135,8 +135,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Starts a process in the sandbox.
-   * @throws {FailedToStartError} when the command cannot be started
+   * Starts a process in the sandbox. A command that cannot be executed is a finished process with exit code 127 or 126.
    * @throws {ConflictError} when the sandbox has finished
    */
   exec(argv: readonly string[], options?: ExecOptions): Promise<Process>;
