@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Process, Sandbox } from "@atoll/sdk";
+import { ExecTimeoutError, type Process, Sandbox } from "@atoll/sdk";
 import { type Daemon, daemon, endOf, levelOf } from "../support/daemon.ts";
 import { numbered, numberedLines } from "./programs.ts";
 
@@ -144,6 +144,9 @@ async function kindAndCode(sandbox: Sandbox) {
 }
 
 async function processEnd(process: Process) {
+  await process.wait().catch((error: unknown) => {
+    if (!(error instanceof ExecTimeoutError)) throw error;
+  });
   const { result } = await process.info();
   return [result?.kind, result?.exitCode];
 }

@@ -40,6 +40,7 @@ export class WarmPool {
   readonly #options: WarmPoolOptions;
   readonly #ready = new Map<Isolation, WarmHolder[]>();
   readonly #keys = new Set<string>();
+  #available: readonly Isolation[] | undefined;
   #filling: Promise<void> | undefined;
   #removals = new Set<Promise<void>>();
 
@@ -66,9 +67,11 @@ export class WarmPool {
 
   /** Makes what is missing in the background, one at a time. */
   fill(): void {
-    if (this.#options.size === 0 || this.#options.stopping.aborted) return;
+    if (this.#options.stopping.aborted) return;
     this.#filling ??= this.#fill().finally(() => {
       this.#filling = undefined;
+      // Taken after the last look, or not made for a reason that may have passed by now.
+      if (this.#missing() !== undefined) this.fill();
     });
   }
 
@@ -82,17 +85,21 @@ export class WarmPool {
   async #fill(): Promise<void> {
     const { levels, stopping, log } = this.#options;
     try {
-      for (const { isolation, available } of await levels.statuses()) {
-        while (available && this.count(isolation) < this.#options.size) {
-          await sleep(refillDelayMs, undefined, { signal: stopping });
-          await this.#add(isolation);
-        }
+      this.#available ??= (await levels.statuses()).filter((level) => level.available).map((level) => level.isolation);
+      for (let missing = this.#missing(); missing !== undefined; missing = this.#missing()) {
+        await sleep(refillDelayMs, undefined, { signal: stopping });
+        await this.#add(missing);
       }
     } catch (error) {
       if (stopping.aborted) return;
       log.warn({ err: error }, "cannot prepare a sandbox ahead of time");
       await sleep(retryDelayMs, undefined, { signal: stopping, ref: false }).catch(() => undefined);
     }
+  }
+
+  /** A level of which too few are ready. */
+  #missing(): Isolation | undefined {
+    return this.#available?.find((isolation) => this.count(isolation) < this.#options.size);
   }
 
   async #add(isolation: Isolation): Promise<void> {

@@ -37,6 +37,13 @@ test("a sandbox is claimed from those prepared ahead of time, and another is pre
   );
 });
 
+test("however many are taken while others are being prepared, the pool is full again in the end", async (t) => {
+  const server = await testServer(t, { ...pool, engine: { prepareMs: 20 } });
+  await untilReady(server);
+  for (let round = 0; round < 10; round += 1) await server.client.create({ command: ["true"] });
+  await untilReady(server);
+});
+
 test("without a network nothing is taken from those prepared ahead", async (t) => {
   const server = await testServer(t, pool);
   await untilReady(server);
