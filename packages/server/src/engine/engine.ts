@@ -22,7 +22,7 @@ export interface Engine {
    */
   prepare(request: PrepareRequest, signal: AbortSignal): Promise<Holder>;
 
-  /** Binds the root and sets the limits. On failure the holder is of no further use and must be destroyed. */
+  /** Binds the root and sets the limits, once init has connected. On failure the holder is of no further use and must be destroyed. */
   claim(holder: Holder, claim: Claim, signal: AbortSignal): Promise<ClaimedRoot>;
 
   /** Finds the holder of a record again after a restart of the server; undefined when it no longer runs. */

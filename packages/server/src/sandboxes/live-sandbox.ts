@@ -6,7 +6,7 @@ import type { Holder, HolderEnd } from "../engine/engine.ts";
 import { messageOf } from "../error.ts";
 import { InitLink } from "../init/link.ts";
 import { Processes, type StartSpec } from "../processes/processes.ts";
-import { failedToStart, isKilled, lost, outOfMemory } from "../processes/result.ts";
+import { failedToStart, isKilled, lost, outOfMemory, resultOfStatus } from "../processes/result.ts";
 import type { SandboxRow } from "../store/rows.ts";
 import type { Context } from "./context.ts";
 import { environmentOf, termOf } from "./defaults.ts";
@@ -140,7 +140,8 @@ export class LiveSandbox {
     this.holder = holder;
     holder.gone.then((end) => {
       this.holderEnd = end;
-      if (this.row.state === "starting") this.endWith(failedToStart("the sandbox's init ended while it was starting"));
+      if (this.row.state === "starting")
+        this.endWith(failedToStart(`the sandbox's init ended while it was starting${howOf(end)}`));
       this.context.wake();
     });
   }
@@ -200,4 +201,10 @@ export class LiveSandbox {
 
 export function environmentPurpose(sandboxId: string): string {
   return `environment ${sandboxId}`;
+}
+
+function howOf({ status }: HolderEnd): string {
+  if (status === undefined || status < 0) return "";
+  const { signal, exitCode } = resultOfStatus(status);
+  return signal ? `, by ${signal}` : `, with exit code ${exitCode}`;
 }

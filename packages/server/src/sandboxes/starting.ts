@@ -71,10 +71,9 @@ async function claim(live: LiveSandbox, engine: Engine, image: Image, signal: Ab
     mounts: edits.mounts,
   };
   const connectLimit = AbortSignal.any([signal, AbortSignal.timeout(connectTimeoutMs)]);
-  const [claimed] = await Promise.all([
-    step("give the sandbox its root and limits", () => engine.claim(holder, request, signal)),
-    step("reach the sandbox's init", () => link.whenConnected(connectLimit)),
-  ]);
+  // Not side by side: an init that is still opening its control directory must not lose it to the change of the root.
+  await step("reach the sandbox's init", () => link.whenConnected(connectLimit));
+  const claimed = await step("give the sandbox its root and limits", () => engine.claim(holder, request, signal));
   live.note("claimed");
   const { errno, step: failed } = await step("set up the sandbox", () =>
     link.setup(claimed.root, "", signal, claimed.mostProcesses),
