@@ -1,4 +1,4 @@
-/** Prints one line a test file and all about each failure, and writes "passed failed skipped" to $ATOLL_TEST_COUNTS. */
+/** Prints one line a test file and all about each failure, and writes "passed failed skipped" to $ATOLL_TEST_COUNTS. With $ATOLL_TEST_AGAIN, files with failures are named there and not counted. */
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import type { TestEvent } from "node:test/reporters";
@@ -28,7 +28,14 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     } else if (event.type === "test:stderr") yield event.data.message;
     else if (event.type === "test:summary" && event.data.file !== undefined) yield fileLine(event.data, files);
   }
-  const { ATOLL_TEST_COUNTS: counts } = process.env;
+  const { ATOLL_TEST_COUNTS: counts, ATOLL_TEST_AGAIN: again } = process.env;
+  const failed = [...files].filter(([, outcome]) => outcome.failed > 0);
+  if (again) {
+    // These files run once more, alone, and are counted then.
+    writeFileSync(again, failed.map(([file]) => `${file}\n`).join(""));
+    for (const [, outcome] of failed)
+      for (const key of ["passed", "failed", "skipped"] as const) total[key] -= outcome[key];
+  }
   if (counts) writeFileSync(counts, `${total.passed} ${total.failed} ${total.skipped}\n`);
 }
 
