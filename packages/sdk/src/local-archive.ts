@@ -1,9 +1,10 @@
 /**
- * Files of this machine as a tar archive (POSIX ustar and pax) that is the same for the same content: owners are root and times
+ * Files of this machine as a tar archive that is the same for the same content: owners are root and times
  * are fixed, so that a fresh checkout does not make a build run again.
  */
 import type { Client } from "./client.ts";
 import { InvalidError, NotFoundError } from "./errors.ts";
+import { archiveEnd, padding, tarHeader } from "./tar.ts";
 
 export interface Archive {
   /** `sha256:` and 64 hexadecimal digits. */
@@ -19,7 +20,6 @@ interface Entry {
   readonly link: string;
 }
 
-const blockBytes = 512;
 /** 2000-01-01: zip and others cannot say times before 1980. */
 const fixedTime = 946_684_800;
 /** An archive is held in memory. */
@@ -76,65 +76,16 @@ export async function upload(archive: Archive, client: Client, signal: AbortSign
 }
 
 async function archiveOf(entries: readonly Entry[]): Promise<Archive> {
-  const parts = entries.flatMap(entryParts);
-  parts.push(new Uint8Array(2 * blockBytes));
+  const parts = [...entries.flatMap(entryParts), archiveEnd];
   const bytes = new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const digest = `sha256:${Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
   return { digest, bytes };
 }
 
-function entryParts(entry: Entry): Uint8Array[] {
-  const name = new TextEncoder().encode(entry.name);
-  const link = new TextEncoder().encode(entry.link);
-  const parts: Uint8Array[] = [];
-  const records = [...record("path", entry.name, name), ...record("linkpath", entry.link, link)];
-  if (records.length > 0) {
-    const content = new Uint8Array(records);
-    parts.push(header({ ...entry, mode: 0o644, content }, "x", new TextEncoder().encode("PaxHeader"), nothing));
-    parts.push(content, padding(content.length));
-  }
-  const flag = { file: "0", directory: "5", symlink: "2" }[entry.kind];
-  parts.push(header(entry, flag, name, link), entry.content, padding(entry.content.length));
-  return parts;
-}
-
-/** A pax record for what has no room in a plain header: `LENGTH KEY=VALUE\n`, the length being that of all of it. */
-function record(key: string, value: string, bytes: Uint8Array): number[] {
-  if (bytes.length <= 100) return [];
-  const rest = new TextEncoder().encode(` ${key}=${value}\n`);
-  let length = rest.length + 1;
-  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
-  return [...new TextEncoder().encode(String(length)), ...rest];
-}
-
-function header(entry: Entry, flag: string, name: Uint8Array, link: Uint8Array): Uint8Array {
-  const block = new Uint8Array(blockBytes);
-  const put = (text: string, at: number) => block.set(new TextEncoder().encode(text), at);
-  const number = (value: number, at: number, length: number) => put(value.toString(8).padStart(length - 1, "0"), at);
-  block.set(name.subarray(0, 100), 0);
-  number(entry.mode, 100, 8);
-  number(0, 108, 8);
-  number(0, 116, 8);
-  number(entry.content.length, 124, 12);
-  number(fixedTime, 136, 12);
-  put("        ", 148);
-  put(flag, 156);
-  block.set(link.subarray(0, 100), 157);
-  put("ustar\u000000", 257);
-  put(
-    block
-      .reduce((sum, byte) => sum + byte, 0)
-      .toString(8)
-      .padStart(6, "0"),
-    148,
-  );
-  block[154] = 0;
-  return block;
-}
-
-function padding(length: number): Uint8Array {
-  return new Uint8Array(Math.ceil(length / blockBytes) * blockBytes - length);
+function entryParts({ name, kind: type, mode, content, link: target }: Entry): Uint8Array[] {
+  const size = content.length;
+  return [...tarHeader({ type, name, target, mode, size, mtime: fixedTime }), content, padding(size)];
 }
 
 function modeOf(mode: number): number {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Isolation } from "@atoll/protocol";
 import type { Cgroups } from "../../cgroups/cgroups.ts";
 import { messageOf } from "../../error.ts";
-import type { Launcher, WatchedProcess } from "../../launcher/client.ts";
+import { type Launcher, LauncherError, type WatchedProcess } from "../../launcher/client.ts";
 import { copyUpper, letGoOfUpper, removeMountPoints } from "../../layers/upper.ts";
 import { makeWritable, removeWritable } from "../../layers/writable.ts";
 import type { Gateway } from "../../network/gateway.ts";
@@ -236,7 +236,10 @@ export class OciEngine implements Engine {
   /** The holder's process, unless its number belongs to another process by now. */
   async #find(record: HolderRecord): Promise<WatchedProcess | undefined> {
     const { pid, startTime } = record.details;
-    const found = await this.#machine.launcher.watch(Number(pid)).catch(() => undefined);
+    const found = await this.#machine.launcher.watch(Number(pid)).catch((error: unknown) => {
+      if (error instanceof LauncherError && error.errno === "ESRCH") return undefined;
+      throw error;
+    });
     return found && String(found.startTime) === startTime ? found : undefined;
   }
 
