@@ -1,0 +1,236 @@
+/** Images: recipes, builds, names, contents. */
+import Type, { type Static } from "typebox";
+import type { Route } from "./route.ts";
+import { AbsolutePath, Argv, closed, Environment, Instant, Isolation, Name, SecretNames } from "./values.ts";
+
+export const ImageName = Type.String({
+  pattern: "^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,127}(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63})?$",
+  description: "NAME or NAME:TAG; the tag is `latest` when absent.",
+});
+
+const Digest = Type.String({ pattern: "^sha256:[0-9a-f]{64}$" });
+
+export const ImageConfig = Type.Object(
+  {
+    env: Environment,
+    workdir: Type.Optional(Type.String()),
+    user: Type.Optional(Type.String()),
+    entrypoint: Type.Optional(Argv),
+    cmd: Type.Optional(Argv),
+    shell: Type.Optional(Argv),
+  },
+  closed,
+);
+
+export const ImageOrigin = Type.Object(
+  {
+    kind: Type.Union([
+      Type.Literal("base"),
+      Type.Literal("build"),
+      Type.Literal("snapshot"),
+      Type.Literal("pull"),
+      Type.Literal("import"),
+    ]),
+    of: Type.Optional(
+      Type.String({ description: "What it was made from: an image, a sandbox, a reference or a digest." }),
+    ),
+  },
+  closed,
+);
+
+export const Image = Type.Object(
+  {
+    id: Type.String({ pattern: "^(base|im-[0-9A-Za-z]{22})$", description: "Id of the image." }),
+    names: Type.Array(Type.String()),
+    config: ImageConfig,
+    layers: Type.Array(Type.String(), { description: "Names of its layers, the lowest first." }),
+    sizeBytes: Type.Integer({ description: "Bytes of all its layers; layers are shared between images." }),
+    origin: ImageOrigin,
+    createdAt: Instant,
+    usedAt: Instant,
+  },
+  closed,
+);
+
+export const ImageList = Type.Object({ items: Type.Array(Image) }, closed);
+
+export const ImageSource = Type.Union(
+  [
+    Type.Object({ image: Type.String({ maxLength: 255 }) }, closed),
+    Type.Object(
+      {
+        registry: Type.String({ maxLength: 512, description: "Such as docker.io/library/python:3.12-slim." }),
+        secret: Type.Optional(Name),
+      },
+      closed,
+    ),
+    Type.Object({ scratch: Type.Literal(true) }, closed),
+  ],
+  { description: "An image of this server, one of a registry, or an empty root." },
+);
+
+export const ImageStep = Type.Union(
+  [
+    Type.Object(
+      {
+        run: Type.Union([Type.String({ minLength: 1, maxLength: 131_072 }), Argv], {
+          description: "Text is given to the shell, a list is executed as it is.",
+        }),
+        env: Type.Optional(Environment),
+        secrets: Type.Optional(SecretNames),
+      },
+      closed,
+    ),
+    Type.Object({ add: Digest, path: AbsolutePath, text: Type.Optional(Type.String({ maxLength: 4096 })) }, closed),
+    Type.Object({ env: Environment }, closed),
+    Type.Object({ workdir: AbsolutePath }, closed),
+    Type.Object({ user: Type.String({ minLength: 1, maxLength: 255 }) }, closed),
+    Type.Object({ entrypoint: Argv }, closed),
+    Type.Object({ cmd: Argv }, closed),
+    Type.Object({ shell: Argv }, closed),
+  ],
+  {
+    description:
+      "Exactly one of: a command, an uploaded archive to unpack at a path, or a change of what processes start with.",
+  },
+);
+
+export const ImageBuild = Type.Object(
+  {
+    from: ImageSource,
+    steps: Type.Array(ImageStep, { maxItems: 500 }),
+    name: Type.Optional(ImageName),
+    isolation: Type.Optional(Isolation),
+    force: Type.Optional(Type.Boolean({ description: "Run every step again, whatever is cached." })),
+  },
+  closed,
+);
+
+const ImageFailure = Type.Object({ code: Type.String(), message: Type.String(), hint: Type.String() }, closed);
+
+export const ImageBuildEvent = Type.Union(
+  [
+    Type.Object(
+      {
+        event: Type.Literal("step"),
+        step: Type.Integer(),
+        of: Type.Integer(),
+        text: Type.String(),
+        cached: Type.Boolean(),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        event: Type.Literal("output"),
+        step: Type.Integer(),
+        stream: Type.Union([Type.Literal("stdout"), Type.Literal("stderr")]),
+        line: Type.String(),
+      },
+      closed,
+    ),
+    Type.Object({ event: Type.Literal("finished"), step: Type.Integer(), durationMs: Type.Number() }, closed),
+    Type.Object({ event: Type.Literal("image"), image: Image }, closed),
+    Type.Object(
+      {
+        event: Type.Literal("failed"),
+        error: ImageFailure,
+        step: Type.Optional(Type.Integer({ description: "Counted from 1." })),
+        text: Type.Optional(Type.String()),
+        exitCode: Type.Optional(Type.Integer()),
+        output: Type.Optional(Type.Array(Type.String(), { description: "The last lines the step wrote." })),
+      },
+      closed,
+    ),
+  ],
+  { description: "One line of a build's answer." },
+);
+
+export const ImageContent = Type.Object({ digest: Digest, sizeBytes: Type.Integer() }, closed);
+
+export const ImageNaming = Type.Object({ name: ImageName }, closed);
+
+export const ImagePrune = Type.Object(
+  {
+    images: Type.Array(Type.String(), { description: "Ids of the images that were, or would be, removed." }),
+    freedBytes: Type.Integer(),
+  },
+  closed,
+);
+
+export type ImageConfig = Static<typeof ImageConfig>;
+export type ImageOrigin = Static<typeof ImageOrigin>;
+export type Image = Static<typeof Image>;
+export type ImageSource = Static<typeof ImageSource>;
+export type ImageStep = Static<typeof ImageStep>;
+export type ImageBuild = Static<typeof ImageBuild>;
+export type ImageBuildEvent = Static<typeof ImageBuildEvent>;
+export type ImageContent = Static<typeof ImageContent>;
+export type ImagePrune = Static<typeof ImagePrune>;
+
+const ofImage = Type.Object({ image: Type.String({ maxLength: 255, description: "Id or name of an image." }) });
+const digest = Type.Object({ digest: Digest });
+
+export const imageRoutes = {
+  buildImage: {
+    method: "POST",
+    path: "/v1/images/build",
+    summary: "Build an image; the answer is one ImageBuildEvent in JSON a line, the last one being `image` or `failed`",
+    body: ImageBuild,
+    response: "bytes",
+  },
+  listImages: { method: "GET", path: "/v1/images", summary: "List images, newest first", response: ImageList },
+  getImage: {
+    method: "GET",
+    path: "/v1/images/{image}",
+    summary: "One image",
+    params: ofImage,
+    response: Image,
+  },
+  nameImage: {
+    method: "PUT",
+    path: "/v1/images/{image}/names",
+    summary: "Give the image a name, taking it from another that had it",
+    params: ofImage,
+    body: ImageNaming,
+    response: Image,
+  },
+  removeImage: {
+    method: "DELETE",
+    path: "/v1/images/{image}",
+    summary: "Remove a name, or with an id the image and all its names",
+    params: ofImage,
+    response: "empty",
+    status: 204,
+  },
+  pruneImages: {
+    method: "POST",
+    path: "/v1/images/prune",
+    summary: "Remove built images that have no name and that no sandbox uses, and the build cache with them",
+    query: Type.Object(
+      {
+        dryRun: Type.Optional(Type.Boolean()),
+        unusedForMs: Type.Optional(
+          Type.Integer({ minimum: 0, description: "Only what was not used for this long; 0 when absent." }),
+        ),
+      },
+      closed,
+    ),
+    response: ImagePrune,
+  },
+  putImageContent: {
+    method: "PUT",
+    path: "/v1/image-contents/{digest}",
+    summary: "Upload a tar archive for `add` steps, named by its SHA-256",
+    params: digest,
+    body: "bytes",
+    response: ImageContent,
+  },
+  getImageContent: {
+    method: "GET",
+    path: "/v1/image-contents/{digest}",
+    summary: "Whether an archive is there already",
+    params: digest,
+    response: ImageContent,
+  },
+} as const satisfies Record<string, Route>;

@@ -1,0 +1,207 @@
+/** Sandboxes: what one is created with, what is known of it, and the operations on it. */
+import Type, { type Static } from "typebox";
+import { ofSandbox, waitQuery } from "./parameters.ts";
+import type { Route } from "./route.ts";
+import { AbsolutePath, Argv, closed, Environment, Id, Instant, Isolation, Name, Pty, Result, Tags } from "./values.ts";
+
+export const ReadinessProbe = Type.Union(
+  [
+    Type.Object(
+      {
+        tcpPort: Type.Integer({ minimum: 1, maximum: 65_535 }),
+        intervalMs: Type.Optional(Type.Integer({ minimum: 10, maximum: 60_000 })),
+      },
+      closed,
+    ),
+    Type.Object({ exec: Argv, intervalMs: Type.Optional(Type.Integer({ minimum: 10, maximum: 60_000 })) }, closed),
+  ],
+  {
+    description:
+      "Ready once a TCP connection to the port succeeds inside the sandbox, or once the command exits with 0.",
+  },
+);
+
+export const SandboxCreate = Type.Object(
+  {
+    app: Type.Optional(Name),
+    name: Type.Optional(Name),
+    tags: Type.Optional(Tags),
+    command: Type.Optional(Argv),
+    image: Type.Optional(
+      Type.String({ maxLength: 255, description: "Name or id of an image; the default base image when absent." }),
+    ),
+    isolation: Type.Optional(Isolation),
+    workdir: Type.Optional(AbsolutePath),
+    user: Type.Optional(
+      Type.String({
+        maxLength: 255,
+        description: "NAME, UID, NAME:GROUP or UID:GID, as in an OCI image; root when absent.",
+      }),
+    ),
+    env: Type.Optional(Environment),
+    secrets: Type.Optional(
+      Type.Array(Name, {
+        maxItems: 64,
+        description: "Names of secrets whose keys become environment variables; later ones win, `env` wins over all.",
+      }),
+    ),
+    pty: Type.Optional(Pty),
+    cpu: Type.Optional(
+      Type.Number({ exclusiveMinimum: 0, maximum: 1024, description: "Limit in cores; fractions allowed." }),
+    ),
+    memoryBytes: Type.Optional(
+      Type.Integer({ minimum: 16_777_216, description: "Memory limit in bytes; at least 16 MiB." }),
+    ),
+    pidsLimit: Type.Optional(
+      Type.Integer({ minimum: 4, maximum: 4_194_304, description: "Most processes and threads at once." }),
+    ),
+    openFilesLimit: Type.Optional(
+      Type.Integer({ minimum: 16, maximum: 1_048_576, description: "RLIMIT_NOFILE of each process." }),
+    ),
+    diskBytes: Type.Optional(
+      Type.Integer({ minimum: 1_048_576, description: "Most bytes the sandbox may write to its disk." }),
+    ),
+    gpu: Type.Optional(
+      Type.String({ maxLength: 64, description: 'A GPU model and count as "A100" or "A100:2", or "any".' }),
+    ),
+    timeoutMs: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 604_800_000, description: "Longest lifetime, counted from the start." }),
+    ),
+    idleTimeoutMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 604_800_000,
+        description: "Longest time without a running exec, stdin or connection.",
+      }),
+    ),
+    blockNetwork: Type.Optional(Type.Boolean({ description: "Leave nothing but loopback." })),
+    readinessProbe: Type.Optional(ReadinessProbe),
+  },
+  closed,
+);
+
+export const TimelineEntry = Type.Object(
+  { event: Type.String(), at: Instant, detail: Type.Optional(Type.String()) },
+  closed,
+);
+
+export const SandboxState = Type.Union([
+  Type.Literal("queued"),
+  Type.Literal("starting"),
+  Type.Literal("running"),
+  Type.Literal("finished"),
+]);
+
+export const Sandbox = Type.Object(
+  {
+    id: Id("sb", "Id of the sandbox."),
+    app: Name,
+    name: Type.Optional(Name),
+    tags: Tags,
+    state: SandboxState,
+    result: Type.Optional(Result),
+    isolation: Isolation,
+    image: Type.String(),
+    command: Argv,
+    workdir: Type.Optional(Type.String()),
+    user: Type.Optional(Type.String()),
+    pty: Type.Optional(Pty),
+    cpu: Type.Number(),
+    memoryBytes: Type.Integer(),
+    pidsLimit: Type.Integer(),
+    openFilesLimit: Type.Integer(),
+    diskBytes: Type.Optional(Type.Integer()),
+    gpus: Type.Optional(Type.Array(Type.String(), { description: "CDI names of the devices given to the sandbox." })),
+    timeoutMs: Type.Integer(),
+    idleTimeoutMs: Type.Optional(Type.Integer()),
+    blockNetwork: Type.Boolean(),
+    createdAt: Instant,
+    startedAt: Type.Optional(Instant),
+    deadlineAt: Type.Optional(Instant),
+    readyAt: Type.Optional(Instant),
+    finishedAt: Type.Optional(Instant),
+    timeline: Type.Array(TimelineEntry, { description: "What happened when, oldest first." }),
+  },
+  closed,
+);
+
+export const SandboxPage = Type.Object(
+  { items: Type.Array(Sandbox), nextCursor: Type.Optional(Type.String()) },
+  closed,
+);
+
+export type ReadinessProbe = Static<typeof ReadinessProbe>;
+export type SandboxCreate = Static<typeof SandboxCreate>;
+export type TimelineEntry = Static<typeof TimelineEntry>;
+export type SandboxState = Static<typeof SandboxState>;
+export type Sandbox = Static<typeof Sandbox>;
+
+export const sandboxRoutes = {
+  createSandbox: {
+    method: "POST",
+    path: "/v1/sandboxes",
+    summary: "Create a sandbox and start its command",
+    body: SandboxCreate,
+    response: Sandbox,
+    status: 201,
+    isIdempotent: true,
+  },
+  listSandboxes: {
+    method: "GET",
+    path: "/v1/sandboxes",
+    summary: "List sandboxes, newest first",
+    query: Type.Object(
+      {
+        app: Type.Optional(Name),
+        name: Type.Optional(Name),
+        tag: Type.Optional(
+          Type.Array(Type.String({ pattern: "^[^=]+=.*$" }), { description: "KEY=VALUE; all must match." }),
+        ),
+        state: Type.Optional(SandboxState),
+        all: Type.Optional(Type.Boolean({ description: "Finished ones too." })),
+        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+        cursor: Type.Optional(Type.String({ maxLength: 128 })),
+      },
+      closed,
+    ),
+    response: SandboxPage,
+  },
+  getSandbox: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}",
+    summary: "One sandbox with its timeline",
+    params: ofSandbox,
+    response: Sandbox,
+  },
+  waitSandbox: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/wait",
+    summary: "Wait until the sandbox is finished",
+    params: ofSandbox,
+    query: waitQuery,
+    response: Sandbox,
+  },
+  waitSandboxReady: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/ready",
+    summary: "Wait until the readiness probe has passed, or the sandbox is finished",
+    params: ofSandbox,
+    query: waitQuery,
+    response: Sandbox,
+  },
+  terminateSandbox: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/terminate",
+    summary: "End the sandbox; does nothing to a finished one",
+    params: ofSandbox,
+    response: Sandbox,
+  },
+  setSandboxTags: {
+    method: "PUT",
+    path: "/v1/sandboxes/{sandboxId}/tags",
+    summary: "Replace the sandbox's tags",
+    params: ofSandbox,
+    body: Type.Object({ tags: SandboxCreate.properties.tags }, closed),
+    response: Sandbox,
+  },
+} as const satisfies Record<string, Route>;

@@ -1,0 +1,25 @@
+/** Snapshots of the files of running sandboxes. */
+import Type, { type Static } from "typebox";
+import { Image, ImageName } from "./images.ts";
+import { ofSandbox } from "./parameters.ts";
+import type { Route } from "./route.ts";
+import { closed } from "./values.ts";
+
+export const Snapshot = Type.Object(
+  { image: Image, pausedMs: Type.Number({ description: "How long the sandbox's processes were stopped." }) },
+  closed,
+);
+
+export type Snapshot = Static<typeof Snapshot>;
+
+export const snapshotRoutes = {
+  snapshotSandbox: {
+    method: "POST",
+    path: "/v1/sandboxes/{sandboxId}/snapshot",
+    summary: "Make an image of the sandbox's file system as it is at one instant",
+    params: ofSandbox,
+    body: Type.Object({ name: Type.Optional(ImageName) }, closed),
+    response: Snapshot,
+    status: 201,
+  },
+} as const satisfies Record<string, Route>;
