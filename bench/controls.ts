@@ -7,7 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { containerSpec, gvisorSpec } from "../packages/server/src/engine/oci/spec.ts";
 
 export interface Control {
+  readonly kind: "crun" | "runsc";
+  /** Milliseconds to the first byte of the command of a new container. */
   run(argv: readonly string[]): Promise<number>;
+  /** The same in a container that runs already. */
   exec(argv: readonly string[]): Promise<number>;
   close(): Promise<void>;
 }
@@ -60,6 +63,7 @@ export async function openControl(kind: "crun" | "runsc", binary: string, layer:
   });
   await untilRunning([...command, "state", resident]);
   return {
+    kind,
     run,
     exec: (argv) => firstByte([...command, "exec", resident, ...argv]),
     close: async () => {

@@ -1,143 +1,61 @@
 /**
- * Measures Atoll beside its controls in one run, round robin: `node_modules/.bin/node bench/main.ts [--rounds N] [--skip-gvisor]`.
+ * Measures Atoll beside its controls in one run: `node_modules/.bin/node bench/main.ts [SUBJECT...] [--rounds N] [--skip-gvisor]`.
  * Wants root, a server with its base image (ATOLL_STATE_DIR or ATOLL_URL as for the SDK), and a quiet machine.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { cpus, loadavg, totalmem } from "node:os";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { Sandbox } from "@atoll/sdk";
 import { baseImageRecipe } from "../packages/server/src/setup/base-image-recipe.ts";
 import { findBaseImage } from "../packages/server/src/setup/ensure-base-image.ts";
 import { distributionOf, readMachine } from "../packages/server/src/setup/machine.ts";
 import { findRunsc } from "../packages/server/src/setup/runsc.ts";
-import { type Control, firstByte, openControl, pipeThroughput } from "./controls.ts";
-import { interleaved, table } from "./statistics.ts";
+import { Bench, type Subject } from "./bench.ts";
 
-const oneByte = ["printf", "x"];
-const MiB = 1024 ** 2;
-type Isolation = "gvisor" | "container";
+const directory = join(import.meta.dirname, "subjects");
+const setUpLimitMs = 60_000;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { rounds: { type: "string", default: "100" }, "skip-gvisor": { type: "boolean" } },
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: "string", default: "100" },
+      "skip-gvisor": { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
   });
-  const rounds = Number(values.rounds);
-  const stateDirectory = process.env.ATOLL_STATE_DIR ?? "/var/lib/atoll";
+  const subjects = await load(positionals);
+  if (values.help) return console.log(help(subjects));
+  if (!/^[1-9]\d*$/.test(values.rounds)) throw new Error("cannot use --rounds: it is no whole number from 1 on");
   enterOwnMountNamespace();
-  const signal = AbortSignal.timeout(3_600_000);
-  const layer = await requireLayer(stateDirectory);
-  const runsc = await findRunsc(stateDirectory, signal);
-  if (!(runsc || values["skip-gvisor"]))
-    throw new Error("cannot measure gVisor: runsc is not installed; use --skip-gvisor");
   console.log(await machine());
-  const crun = await openControl("crun", "crun", layer);
-  const gvisor = runsc && !values["skip-gvisor"] ? await openControl("runsc", runsc.path, layer) : undefined;
-  try {
-    await measureCreate(rounds, crun, gvisor);
-    await measureExec(rounds, crun, gvisor);
-    await measureThroughput(Math.max(3, Math.floor(rounds / 20)), gvisor !== undefined);
-  } finally {
-    await crun.close();
-    await gvisor?.close();
-  }
+  await using bench = await openBench(Number(values.rounds), values["skip-gvisor"]);
+  for (const { measure } of subjects.values()) await measure(bench);
 }
 
-async function measureCreate(rounds: number, crun: Control, gvisor: Control | undefined): Promise<void> {
-  const rows = await interleaved(rounds, {
-    "plain spawn": () => firstByte(oneByte),
-    "crun run": () => crun.run(oneByte),
-    "atoll create, container": () => createToFirstByte("container"),
-  });
-  console.log(table("create to first byte", "ms", rows));
-  if (!gvisor) return;
-  const slower = await interleaved(Math.ceil(rounds / 4), {
-    "runsc run": () => gvisor.run(oneByte),
-    "atoll create, gvisor": () => createToFirstByte("gvisor"),
-  });
-  console.log(table("create to first byte, gVisor", "ms", slower));
+/** The files of subjects/ that are asked for; all of them when none is. */
+async function load(wanted: readonly string[]): Promise<ReadonlyMap<string, Subject>> {
+  const names = readdirSync(directory).map((file) => basename(file, ".ts"));
+  const unknown = wanted.filter((name) => !names.includes(name));
+  if (unknown.length > 0) throw new Error(`cannot measure ${unknown.join(", ")}: there is ${names.sort().join(", ")}`);
+  const subjects = new Map<string, Subject>();
+  for (const name of (wanted.length > 0 ? wanted : names).toSorted())
+    subjects.set(name, await import(join(directory, `${name}.ts`)));
+  return subjects;
 }
 
-async function measureExec(rounds: number, crun: Control, gvisor: Control | undefined): Promise<void> {
-  await using container = await Sandbox.create({ isolation: "container", timeoutMs: 3_600_000 });
-  const rows = await interleaved(rounds, {
-    "plain spawn": () => firstByte(oneByte),
-    "crun exec": () => crun.exec(oneByte),
-    "atoll exec, container": () => execToFirstByte(container),
-  });
-  console.log(table("exec to first byte", "ms", rows));
-  if (!gvisor) return;
-  await using sandbox = await Sandbox.create({ isolation: "gvisor", timeoutMs: 3_600_000 });
-  const slower = await interleaved(rounds, {
-    "runsc exec": () => gvisor.exec(oneByte),
-    "atoll exec, gvisor": () => execToFirstByte(sandbox),
-  });
-  console.log(table("exec to first byte, gVisor", "ms", slower));
+function help(subjects: ReadonlyMap<string, Subject>): string {
+  const lines = [...subjects].map(([name, { about }]) => `  ${name.padEnd(12)}  ${about}`);
+  return `node_modules/.bin/node bench/main.ts [SUBJECT...] [--rounds N] [--skip-gvisor]\n\nSubjects:\n${lines.join("\n")}`;
 }
 
-/** Higher is better here. */
-async function measureThroughput(rounds: number, hasGvisor: boolean): Promise<void> {
-  const flood = (block: string, count: number) => [
-    "dd",
-    "if=/dev/zero",
-    `bs=${block}`,
-    `count=${count}`,
-    "status=none",
-  ];
-  await using container = await Sandbox.create({ isolation: "container", timeoutMs: 3_600_000 });
-  for (const [block, count] of [
-    ["64K", 8192],
-    ["4K", 32_768],
-  ] as const) {
-    const rows = await interleaved(rounds, {
-      "plain pipe": () => pipeThroughput(flood(block, count)),
-      "atoll stdout, container": () => stdoutThroughput(container, flood(block, count)),
-    });
-    console.log(table(`stdout throughput, writes of ${block}`, "MB/s", rows));
-  }
-  if (!hasGvisor) return;
-  await using sandbox = await Sandbox.create({ isolation: "gvisor", timeoutMs: 3_600_000 });
-  const rows = await interleaved(rounds, {
-    "plain pipe": () => pipeThroughput(flood("64K", 8192)),
-    "atoll stdout, gvisor": () => stdoutThroughput(sandbox, flood("64K", 8192)),
-  });
-  console.log(table("stdout throughput, gVisor, writes of 64K", "MB/s", rows));
-}
-
-async function createToFirstByte(isolation: Isolation): Promise<number> {
-  const began = performance.now();
-  const sandbox = await Sandbox.create(oneByte, { isolation });
-  const elapsed = await firstByteOf(sandbox.stdout.toReadableStream(), began);
-  await sandbox.wait();
-  return elapsed;
-}
-
-async function execToFirstByte(sandbox: Sandbox): Promise<number> {
-  const began = performance.now();
-  const process = await sandbox.exec(oneByte);
-  const elapsed = await firstByteOf(process.stdout.toReadableStream(), began);
-  await process.wait();
-  return elapsed;
-}
-
-async function firstByteOf(stream: ReadableStream<Uint8Array>, began: number): Promise<number> {
-  const reader = stream.getReader();
-  const { done } = await reader.read();
-  const elapsed = performance.now() - began;
-  if (done) throw new Error("cannot measure: the program wrote nothing");
-  while (!(await reader.read()).done);
-  return elapsed;
-}
-
-async function stdoutThroughput(sandbox: Sandbox, argv: readonly string[]): Promise<number> {
-  const began = performance.now();
-  const process = await sandbox.exec([...argv]);
-  let bytes = 0;
-  for await (const chunk of process.stdout.toReadableStream()) bytes += chunk.length;
-  const elapsed = performance.now() - began;
-  await process.wait();
-  if (bytes < 64 * MiB) throw new Error(`cannot measure: only ${bytes} bytes arrived`);
-  return bytes / 1000 / elapsed;
+async function openBench(rounds: number, skipsGvisor: boolean): Promise<Bench> {
+  const stateDirectory = process.env.ATOLL_STATE_DIR ?? "/var/lib/atoll";
+  const layer = await requireLayer(stateDirectory);
+  const runsc = skipsGvisor ? undefined : await findRunsc(stateDirectory, AbortSignal.timeout(setUpLimitMs));
+  if (!(runsc || skipsGvisor)) throw new Error("cannot measure gVisor: runsc is not installed; use --skip-gvisor");
+  return new Bench({ rounds, layer, runsc: runsc?.path });
 }
 
 async function requireLayer(stateDirectory: string): Promise<string> {
@@ -151,18 +69,8 @@ async function requireLayer(stateDirectory: string): Promise<string> {
 function enterOwnMountNamespace(): void {
   if (process.env.ATOLL_BENCH_INSIDE === "1" || process.execve === undefined) return;
   const prepare = `${existsSync("/sys/fs/cgroup/unified") ? "umount /sys/fs/cgroup/unified;" : ""} exec "$@"`;
-  const argv = [
-    "unshare",
-    "--mount",
-    "--propagation",
-    "private",
-    "sh",
-    "-c",
-    prepare,
-    "sh",
-    process.execPath,
-    ...process.argv.slice(1),
-  ];
+  const command = ["sh", "-c", prepare, "sh", process.execPath, ...process.argv.slice(1)];
+  const argv = ["unshare", "--mount", "--propagation", "private", ...command];
   process.execve("/usr/bin/unshare", argv, { ...process.env, ATOLL_BENCH_INSIDE: "1" });
 }
 
@@ -175,4 +83,7 @@ async function machine(): Promise<string> {
   return `Machine: ${cpus().length} x ${cpu?.model.trim()}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${kernel}, Node ${process.version}, load ${load}\n`;
 }
 
-await main();
+await main().catch((error: unknown) => {
+  console.error(error instanceof Error && error.message.startsWith("cannot") ? `bench: ${error.message}` : error);
+  process.exitCode = 1;
+});

@@ -36,11 +36,11 @@ export function table(title: string, unit: string, rows: readonly Row[]): string
   ].join("\n");
 }
 
+/** By name: does the work once and returns how long it took, or how much a second it did. The first is the control. */
+export type Measurements = Readonly<Record<string, () => Promise<number>>>;
+
 /** Runs the measurements round robin, so that a noisy neighbour disturbs all of them alike. */
-export async function interleaved(
-  rounds: number,
-  measurements: Readonly<Record<string, () => Promise<number>>>,
-): Promise<Row[]> {
+export async function interleaved(rounds: number, measurements: Measurements): Promise<Row[]> {
   const rows = Object.entries(measurements).map(([name, measure]) => ({ name, measure, samples: [] as number[] }));
   for (const { measure } of rows) await measure(); // the first one fills caches
   for (let round = 0; round < rounds; round += 1)
