@@ -196,6 +196,8 @@ describe("access", () => {
     assert.equal(listed.includes("from stdin"), false);
     await atoll(["secret", "create", name], { input: "# all new\nD='x y'\n" });
     assert.equal(await succeed("run", "--secret", name, "--", "sh", "-c", 'echo "$A,$D"'), ",x y");
+    assert.equal((await atoll(["secret", "update", name, "A=-", "--unset", "D"], { input: "new" })).stdout, "A\n");
+    assert.equal(await succeed("run", "--secret", name, "--", "sh", "-c", 'echo "$A,$D"'), "new,");
     assert.equal(await succeed("secret", "rm", name), name);
     assert.equal((await atoll(["secret", "rm", name])).code, 125);
   });

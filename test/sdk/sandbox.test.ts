@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { before, test } from "node:test";
 import { promisify } from "node:util";
 import * as sdk from "@atoll/sdk";
@@ -25,6 +28,33 @@ test("a sandbox's command runs with its env, secrets, workdir and user", async (
   assert.deepEqual(listed.find(({ name }) => name === "sdk-sandbox-secret")?.keys.toSorted(), ["BOTH", "FROM_SERVER"]);
   await Secret.delete("sdk-sandbox-secret");
   await assert.rejects(Sandbox.create("true", { app, secrets: ["sdk-sandbox-secret"] }), sdk.NotFoundError);
+});
+
+test("keys of a secret are changed one by one, and a look-up insists on those that are needed", async () => {
+  await Secret.put("sdk-keys", { A: "1", B: "2" });
+  const { keys } = await Secret.update("sdk-keys", { A: null, C: "3" });
+  assert.deepEqual(keys, ["B", "C"]);
+  const secret = await Secret.lookup("sdk-keys", { requiredKeys: ["C"] });
+  await using sandbox = await Sandbox.create("sh", "-c", 'echo "$A,$B,$C"', { app, secrets: [secret] });
+  assert.equal(await sandbox.stdout.read(), ",2,3\n");
+  await assert.rejects(Secret.lookup("sdk-keys", { requiredKeys: ["B", "A", "D"] }), (error) => {
+    assert.ok(error instanceof sdk.ConflictError);
+    assert.match(error.message, /has no A, D/);
+    return true;
+  });
+  await Secret.delete("sdk-keys");
+  await assert.rejects(Secret.lookup("sdk-keys"), sdk.NotFoundError);
+  await assert.rejects(Secret.update("sdk-keys", { A: "1" }), sdk.NotFoundError);
+});
+
+test("a secret is read from a dotenv file, and its values stay with the program", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "atoll-dotenv-"));
+  t.after(() => rm(directory, { recursive: true }));
+  await writeFile(join(directory, ".env"), "# comment\nTOKEN='a b'\nEMPTY=\n");
+  const secret = await Secret.fromDotenv(join(directory, ".env"));
+  await using sandbox = await Sandbox.create("printenv", "TOKEN", "EMPTY", { app, secrets: [secret] });
+  assert.equal(await sandbox.stdout.read(), "a b\n\n");
+  assert.ok(!JSON.stringify(secret).includes("a b"));
 });
 
 test("output of a finished sandbox is read as often as wanted", async () => {

@@ -179,6 +179,12 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/secret.ts")).secretCreate,
   },
   {
+    name: "secret update",
+    summary: "Change keys of a secret",
+    group: "Access",
+    load: async () => (await import("./verbs/secret.ts")).secretUpdate,
+  },
+  {
     name: "secret ls",
     summary: "List secrets: names and keys, never values",
     group: "Access",

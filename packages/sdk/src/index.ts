@@ -75,6 +75,6 @@ export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts
 export { Process, type ProcessInfo } from "./process.ts";
 export type { FinishedResult, WaitOptions } from "./result.ts";
 export { Sandbox, type SandboxInfo, type SandboxListOptions, type SnapshotOptions } from "./sandbox.ts";
-export { Secret, type SecretInfo } from "./secret.ts";
+export { type LookupOptions, Secret, type SecretInfo } from "./secret.ts";
 export { StdinWriter } from "./stdin.ts";
 export { Terminal, type TerminalOptions } from "./terminal.ts";

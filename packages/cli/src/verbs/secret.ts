@@ -1,6 +1,6 @@
 import { Secret } from "@atoll/sdk";
 import { connect } from "../connect.ts";
-import { flag, one, text } from "../option.ts";
+import { flag, many, one, text } from "../option.ts";
 import { json } from "../options.ts";
 import { printJson, printLine, printTable } from "../print.ts";
 import { gatherSecret } from "../secret-values.ts";
@@ -27,7 +27,30 @@ export const secretCreate = defineVerb({
     const client = await connect(signal);
     const secret = await Secret.put(name, gathered, { client, signal });
     if (values.json) await printJson(secret);
-    else await printLine(secret.name);
+    else await printLine(secret.name ?? secret.id);
+    return 0;
+  },
+});
+
+export const secretUpdate = defineVerb({
+  usage: "NAME [KEY=VALUE | KEY=- | KEY]...",
+  description:
+    "Sets keys of a secret and leaves the others as they are. Values are given as for `atoll secret create`.",
+  options: {
+    "from-dotenv": one("FILE", "Take the keys of this dotenv file too.", text),
+    unset: many("KEY", "Remove this key.", (keys) => [...keys]),
+    json,
+  },
+  arguments: [1, 1000],
+  examples: ["atoll secret update db PASSWORD=- < password.txt", "atoll secret update api --unset OLD_KEY"],
+  async run({ values, positionals: [name = "", ...given], signal }) {
+    const removed = values.unset ?? [];
+    const gathered = await gatherSecret(given, values["from-dotenv"], removed.length > 0);
+    const client = await connect(signal);
+    const changes = { ...gathered, ...Object.fromEntries(removed.map((key) => [key, null])) };
+    const secret = await Secret.update(name, changes, { client, signal });
+    if (values.json) await printJson(secret);
+    else await printLine(secret.keys.join(" "));
     return 0;
   },
 });
@@ -44,7 +67,7 @@ export const secretLs = defineVerb({
     else
       await printTable(
         ["NAME", "KEYS", "UPDATED"],
-        secrets.map(({ name, keys, updatedAt }) => [name, keys.join(" "), updatedAt]),
+        secrets.map(({ id, name = id, keys, updatedAt }) => [name, keys.join(" "), updatedAt]),
       );
     return 0;
   },

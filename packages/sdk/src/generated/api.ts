@@ -400,8 +400,10 @@ export type SandboxPage = {
 export type SandboxState = "queued" | "starting" | "running" | "finished";
 
 export type Secret = {
+  /** Id of the secret; what takes a name takes it too. */
+  readonly id: string;
   /** Letters, digits, '.', '_' and '-'; at most 64. */
-  readonly name: string;
+  readonly name?: string | undefined;
   readonly keys: readonly string[];
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -414,6 +416,13 @@ export type SecretList = {
 export type SecretPut = {
   /** Environment variables. */
   readonly values: { readonly [name: string]: string };
+};
+
+export type SecretUpdate = {
+  /** Environment variables. */
+  readonly set?: { readonly [name: string]: string } | undefined;
+  /** Keys to remove; those that are not there too. */
+  readonly unset?: readonly string[] | undefined;
 };
 
 export type Snapshot = {
@@ -937,14 +946,31 @@ export interface Operations {
   /** Create or replace a secret. */
   readonly putSecret: {
     readonly params: {
-      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      /** Name or id of a secret. */
       readonly name: string;
     };
     readonly query: undefined;
     readonly body: SecretPut;
     readonly response: Secret;
   };
-  /** List secrets: names and keys, never values. */
+  /** Create a secret without a name, which is removed once it was not used for 30 days. */
+  readonly createSecret: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: SecretPut;
+    readonly response: Secret;
+  };
+  /** Set and remove keys of a secret, and leave the others as they are. */
+  readonly updateSecret: {
+    readonly params: {
+      /** Name or id of a secret. */
+      readonly name: string;
+    };
+    readonly query: undefined;
+    readonly body: SecretUpdate;
+    readonly response: Secret;
+  };
+  /** List the secrets that have a name: names and keys, never values. */
   readonly listSecrets: {
     readonly params: undefined;
     readonly query: undefined;
@@ -954,7 +980,7 @@ export interface Operations {
   /** One secret: its keys, never its values. */
   readonly getSecret: {
     readonly params: {
-      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      /** Name or id of a secret. */
       readonly name: string;
     };
     readonly query: undefined;
@@ -964,7 +990,7 @@ export interface Operations {
   /** Delete a secret. */
   readonly deleteSecret: {
     readonly params: {
-      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      /** Name or id of a secret. */
       readonly name: string;
     };
     readonly query: undefined;
@@ -1120,6 +1146,8 @@ export const operations = {
   writeArchive: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/files/archive" },
   watchFiles: { method: "GET", path: "/v1/sandboxes/{sandboxId}/files/watch" },
   putSecret: { method: "PUT", path: "/v1/secrets/{name}" },
+  createSecret: { method: "POST", path: "/v1/secrets" },
+  updateSecret: { method: "POST", path: "/v1/secrets/{name}/keys" },
   listSecrets: { method: "GET", path: "/v1/secrets" },
   getSecret: { method: "GET", path: "/v1/secrets/{name}" },
   deleteSecret: { method: "DELETE", path: "/v1/secrets/{name}" },

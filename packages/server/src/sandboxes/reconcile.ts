@@ -96,8 +96,9 @@ export class Reconciler {
 
   #keepHouse(now: number): void {
     this.#housekeepingAt = now + housekeepingMs;
-    const { store, config, state, log } = this.#context;
+    const { store, secrets, config, state, log } = this.#context;
     store.answers.removeBefore(now - answersKeptMs);
+    secrets.removeUnused(now);
     for (const id of store.sandboxes.expired(config.keepFinished, now - config.keepFinishedMs)) {
       if (this.#live.has(id)) continue;
       store.transaction(() => {

@@ -1,12 +1,19 @@
-import type { Secret } from "@atoll/protocol";
+import type { Secret, SecretUpdate } from "@atoll/protocol";
 import { AtollError } from "../error.ts";
+import { newId } from "../id.ts";
 import type { SecretRow } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
 import type { Seal } from "./seal.ts";
 
 export type Environment = Readonly<Record<string, string>>;
 
-/** Named sets of environment variables whose values leave only into sandboxes. */
+/** How long a secret without a name is kept after its last use: nobody can find it to delete it. */
+const unnamedKeptMs = 30 * 24 * 3_600_000;
+/** How exactly it is known when one was last used. */
+const usePrecisionMs = 3_600_000;
+const idPattern = /^st-[0-9A-Za-z]{22}$/;
+
+/** Sets of environment variables whose values leave only into sandboxes. They are found by name or id. */
 export class Secrets {
   readonly #store: Store;
   readonly #seal: Seal;
@@ -16,55 +23,82 @@ export class Secrets {
     this.#seal = seal;
   }
 
+  /** Creates or replaces. @throws AtollError invalid_argument for a name that could be an id */
   put(name: string, values: Environment): Secret {
-    const now = Date.now();
-    const row: SecretRow = {
-      name,
-      keys: Object.keys(values).sort(),
-      sealed: this.#seal.close(JSON.stringify(values), purpose(name)),
-      createdAt: this.#store.secrets.get(name)?.createdAt ?? now,
-      updatedAt: now,
-    };
-    this.#store.durably(() => this.#store.secrets.put(row));
-    return view(row);
+    if (idPattern.test(name)) throw new AtollError("invalid_argument", `cannot name a secret "${name}": that is an id`);
+    const earlier = this.#store.secrets.named(name);
+    return this.#write({ id: earlier?.id ?? newId("st"), name, createdAt: earlier?.createdAt ?? Date.now() }, values);
   }
 
+  /** One without a name, for who knows its id. */
+  create(values: Environment): Secret {
+    return this.#write({ id: newId("st"), name: undefined, createdAt: Date.now() }, values);
+  }
+
+  /** Changes these keys, and leaves the others. @throws AtollError not_found */
+  update(given: string, { set = {}, unset = [] }: SecretUpdate): Secret {
+    const row = this.#row(given);
+    const values: Record<string, string> = { ...this.#open(row), ...set };
+    for (const key of unset) delete values[key];
+    return this.#write(row, values);
+  }
+
+  /** Those that have a name. */
   list(): Secret[] {
     return this.#store.secrets.list().map(view);
   }
 
-  get(name: string): Secret {
-    return view(this.#row(name));
+  /** @throws AtollError not_found */
+  get(given: string): Secret {
+    return view(this.#row(given));
   }
 
-  remove(name: string): void {
-    this.#row(name);
-    this.#store.durably(() => this.#store.secrets.remove(name));
+  /** @throws AtollError not_found */
+  remove(given: string): void {
+    const { id } = this.#row(given);
+    this.#store.durably(() => this.#store.secrets.remove(id));
   }
 
-  /** The variables of all of them; of equal ones the last wins. */
-  environment(names: readonly string[]): Environment {
-    return Object.assign({}, ...names.map((name) => this.#values(name)));
+  /** The variables of all of them; of equal ones the last wins. @throws AtollError not_found */
+  environment(given: readonly string[]): Environment {
+    const rows = given.map((each) => this.#row(each));
+    const now = Date.now();
+    for (const { id, usedAt } of rows) if (now - usedAt > usePrecisionMs) this.#store.secrets.touch(id, now);
+    return Object.assign({}, ...rows.map((row) => this.#open(row)));
   }
 
-  #values(name: string): Environment {
-    return JSON.parse(this.#seal.open(this.#row(name).sealed, purpose(name))) as Environment;
+  removeUnused(now: number): void {
+    this.#store.secrets.removeUnnamedBefore(now - unnamedKeptMs);
   }
 
-  #row(name: string): SecretRow {
-    const row = this.#store.secrets.get(name);
+  #write({ id, name, createdAt }: Pick<SecretRow, "id" | "name" | "createdAt">, values: Environment): Secret {
+    const now = Date.now();
+    const sealed = this.#seal.close(JSON.stringify(values), purpose({ id, name }));
+    const row = { id, name, keys: Object.keys(values).sort(), sealed, createdAt, updatedAt: now, usedAt: now };
+    this.#store.durably(() => this.#store.secrets.put(row));
+    return view(row);
+  }
+
+  #open(row: SecretRow): Environment {
+    return JSON.parse(this.#seal.open(row.sealed, purpose(row))) as Environment;
+  }
+
+  #row(given: string): SecretRow {
+    const { secrets } = this.#store;
+    const row = idPattern.test(given) ? secrets.get(given) : secrets.named(given);
     if (row) return row;
-    throw new AtollError("not_found", `cannot find the secret "${name}"`, "Create it, or correct the name.");
+    throw new AtollError("not_found", `cannot find the secret "${given}"`, "Create it, or correct the name.");
   }
 }
 
-function purpose(name: string): string {
-  return `secret ${name}`;
+function purpose({ id, name }: Pick<SecretRow, "id" | "name">): string {
+  return `secret ${name ?? id}`;
 }
 
 function view(row: SecretRow): Secret {
   return {
-    name: row.name,
+    id: row.id,
+    ...(row.name !== undefined && { name: row.name }),
     keys: [...row.keys],
     createdAt: new Date(row.createdAt).toISOString(),
     updatedAt: new Date(row.updatedAt).toISOString(),

@@ -97,6 +97,23 @@ const migrations: readonly string[] = [
     layer TEXT
   ) STRICT;
   `,
+  // Secrets have an id, and need no name.
+  `
+  ALTER TABLE secrets RENAME TO named_secrets;
+  CREATE TABLE secrets (
+    id TEXT PRIMARY KEY,
+    name TEXT UNIQUE,
+    keys TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO secrets SELECT 'st-' || substr(hex(randomblob(16)), 1, 22), name, keys, sealed, created_at, updated_at, updated_at
+    FROM named_secrets;
+  DROP TABLE named_secrets;
+  CREATE INDEX secrets_unnamed ON secrets (used_at) WHERE name IS NULL;
+  `,
 ];
 
 /** @throws Error when the database was written by a newer server */

@@ -107,11 +107,13 @@ export interface AppRow {
 }
 
 export interface SecretRow {
-  readonly name: string;
+  readonly id: string;
+  readonly name?: string | undefined;
   readonly keys: readonly string[];
   readonly sealed: Uint8Array;
   readonly createdAt: number;
   readonly updatedAt: number;
+  readonly usedAt: number;
 }
 
 export interface TokenRow {

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { bytes, type Columns, json, maybeNumber, number, text } from "./columns.ts";
+import { bytes, type Columns, json, maybeNumber, maybeText, number, text } from "./columns.ts";
 import type { AppRow, SecretRow, TokenRow } from "./rows.ts";
 import type { Answers, Apps, Secrets, Tokens } from "./store.ts";
 
@@ -15,16 +15,23 @@ export function appsTable(database: DatabaseSync): Apps {
 }
 
 export function secretsTable(database: DatabaseSync): Secrets {
-  const put = database.prepare(`INSERT INTO secrets (name, keys, sealed, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (name) DO UPDATE SET keys = excluded.keys, sealed = excluded.sealed, updated_at = excluded.updated_at`);
-  const get = database.prepare("SELECT * FROM secrets WHERE name = ?");
-  const list = database.prepare("SELECT * FROM secrets ORDER BY name");
-  const remove = database.prepare("DELETE FROM secrets WHERE name = ?");
+  const put = database.prepare(`INSERT OR REPLACE INTO secrets (id, name, keys, sealed, created_at, updated_at, used_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?)`);
+  const get = database.prepare("SELECT * FROM secrets WHERE id = ?");
+  const named = database.prepare("SELECT * FROM secrets WHERE name = ?");
+  const list = database.prepare("SELECT * FROM secrets WHERE name IS NOT NULL ORDER BY name");
+  const touch = database.prepare("UPDATE secrets SET used_at = ? WHERE id = ?");
+  const remove = database.prepare("DELETE FROM secrets WHERE id = ?");
+  const removeUnnamed = database.prepare("DELETE FROM secrets WHERE name IS NULL AND used_at < ?");
   return {
-    put: (row) => void put.run(row.name, JSON.stringify(row.keys), row.sealed, row.createdAt, row.updatedAt),
-    get: (name) => maybe(get.get(name), secretOf),
+    put: ({ id, name = null, keys, sealed, createdAt, updatedAt, usedAt }) =>
+      void put.run(id, name, JSON.stringify(keys), sealed, createdAt, updatedAt, usedAt),
+    get: (id) => maybe(get.get(id), secretOf),
+    named: (name) => maybe(named.get(name), secretOf),
     list: () => list.all().map(secretOf),
-    remove: (name) => remove.run(name).changes > 0,
+    touch: (id, at) => void touch.run(at, id),
+    remove: (id) => remove.run(id).changes > 0,
+    removeUnnamedBefore: (at) => void removeUnnamed.run(at),
   };
 }
 
@@ -72,11 +79,13 @@ function appOf(row: Columns): AppRow {
 
 function secretOf(row: Columns): SecretRow {
   return {
-    name: text(row.name),
+    id: text(row.id),
+    name: maybeText(row.name),
     keys: json(row.keys),
     sealed: bytes(row.sealed),
     createdAt: number(row.created_at),
     updatedAt: number(row.updated_at),
+    usedAt: number(row.used_at),
   };
 }
 

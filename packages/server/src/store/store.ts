@@ -99,10 +99,16 @@ export interface LayersTable {
 }
 
 export interface Secrets {
+  /** Inserts it, or replaces the one of its id. */
   put(row: SecretRow): void;
-  get(name: string): SecretRow | undefined;
+  get(id: string): SecretRow | undefined;
+  named(name: string): SecretRow | undefined;
+  /** Those that have a name, by name. */
   list(): SecretRow[];
-  remove(name: string): boolean;
+  touch(id: string, at: number): void;
+  remove(id: string): boolean;
+  /** Removes those without a name that were last used before then. */
+  removeUnnamedBefore(at: number): void;
 }
 
 export interface Tokens {

@@ -55,6 +55,38 @@ test("secrets of one key cannot be read with another, and later ones win", (t) =
   assert.throws(() => secrets.environment(["a"]), { code: "not_found" });
 });
 
+test("a secret without a name is found by its id alone, and removed when it was not used for a month", (t) => {
+  const store = openSqlite(join(temporaryDirectory(t), "atoll.db"));
+  undoAfter(t, () => store.close());
+  const secrets = new Secrets(store, sealWith(randomBytes(32)));
+  const { id, name } = secrets.create({ X: "1" });
+  assert.equal(name, undefined);
+  assert.deepEqual(secrets.list(), []);
+  assert.deepEqual(secrets.environment([id]), { X: "1" });
+  const kept = secrets.put("kept", { X: "2" });
+  assert.deepEqual(secrets.environment([kept.id]), { X: "2" });
+  assert.equal(secrets.put("kept", { Y: "3" }).id, kept.id);
+  const day = 24 * 3_600_000;
+  secrets.removeUnused(Date.now() + 29 * day);
+  assert.deepEqual(secrets.get(id).keys, ["X"]);
+  secrets.removeUnused(Date.now() + 31 * day);
+  assert.throws(() => secrets.get(id), { code: "not_found" });
+  assert.deepEqual(secrets.environment(["kept"]), { Y: "3" });
+  assert.throws(() => secrets.put(id, {}), { code: "invalid_argument" });
+});
+
+test("keys of a secret are set and removed, and the others stay", (t) => {
+  const store = openSqlite(join(temporaryDirectory(t), "atoll.db"));
+  undoAfter(t, () => store.close());
+  const secrets = new Secrets(store, sealWith(randomBytes(32)));
+  secrets.put("a", { X: "1", Y: "1" });
+  assert.deepEqual(secrets.update("a", { set: { Z: "2" }, unset: ["X", "none"] }).keys, ["Y", "Z"]);
+  assert.deepEqual(secrets.environment(["a"]), { Y: "1", Z: "2" });
+  const { id } = secrets.create({});
+  assert.deepEqual(secrets.update(id, { set: { A: "1" } }).keys, ["A"]);
+  assert.throws(() => secrets.update("none", {}), { code: "not_found" });
+});
+
 test("a token is valid until it is removed, and only its hash is stored", (t) => {
   const directory = temporaryDirectory(t);
   const store = openSqlite(join(directory, "atoll.db"));
