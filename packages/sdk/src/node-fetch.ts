@@ -10,7 +10,11 @@ const httpsAgent = new HttpsAgent({ keepAlive: true });
 export const nodeFetch: Fetch = (url, request) =>
   new Promise((resolve, reject) => {
     const sent = open(url, request);
-    sent.once("response", (message) => resolve(answer(message)));
+    sent.once("response", (message: IncomingMessage) => {
+      // An answer that comes before all was sent is final: what is left, and the connection it would go over, is of no more use.
+      message.once("end", () => sent.writableFinished || sent.destroy());
+      resolve(answer(message));
+    });
     sent.on("error", reject);
     // Small requests wait for no others: Nagle's algorithm would hold the second of two packets back.
     sent.setNoDelay(true);

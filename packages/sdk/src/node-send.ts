@@ -1,20 +1,16 @@
 /** Sending a body as it comes, by Node's HTTP client. Loaded in Node only. */
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { ClientRequest } from "node:http";
 
 /**
- * Sends the stream at the server's pace. An answer that comes before its end says that no more is wanted: the rest is left unread, and the
- * connection with it. A stream that fails breaks the request, whose promise then fails with that error.
+ * Sends the stream at the server's pace. An answer that comes before its end says that no more is wanted: the rest is left unread. A stream that fails breaks the request, whose promise then fails with that error.
  */
 export async function sendBody(sent: ClientRequest, body: ReadableStream<Uint8Array>): Promise<void> {
   const reader = body.getReader();
   let isOver = false;
-  sent.once("close", () => {
-    isOver = true;
-  });
-  sent.once("response", (message: IncomingMessage) => {
-    isOver = true;
-    if (!sent.writableEnded) message.once("end", () => sent.destroy());
-  });
+  for (const event of ["close", "response"])
+    sent.once(event, () => {
+      isOver = true;
+    });
   try {
     for (;;) {
       const { done, value } = await reader.read();

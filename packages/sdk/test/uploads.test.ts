@@ -1,20 +1,26 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
+import { promisify } from "node:util";
 import { Client, ConnectionError, SandboxFilesystem, SandboxFilesystemNoSpaceError } from "../src/index.ts";
 
 const sandboxId = "sb-0000000000000000000000";
 
 async function filesOf(t: TestContext, listener: RequestListener): Promise<SandboxFilesystem> {
-  const server = createServer(listener).listen(0, "127.0.0.1");
+  return new SandboxFilesystem(new Client({ baseUrl: await serverOf(t, listener), retryForMs: 2000 }), sandboxId);
+}
+
+async function serverOf(t: TestContext, listener: RequestListener): Promise<string> {
+  // Closes no connection by itself: what waits for one waits until the client lets go.
+  const server = createServer({ keepAliveTimeout: 0 }, listener).listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   t.after(() => {
     server.closeAllConnections();
     server.close();
   });
-  const { port } = server.address() as AddressInfo;
-  return new SandboxFilesystem(new Client({ baseUrl: `http://127.0.0.1:${port}`, retryForMs: 2000 }), sandboxId);
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function* pieces(count: number, taken: () => void): AsyncGenerator<Uint8Array> {
@@ -57,6 +63,23 @@ test("an answer that comes early ends the upload, and is its outcome", async (t)
     SandboxFilesystemNoSpaceError,
   );
   assert.ok(taken < 1000);
+});
+
+test("a body in memory that is refused early keeps no program from ending", async (t) => {
+  const error = { code: "no_space", message: "cannot write /file: no space is left", hint: "Remove files." };
+  const url = await serverOf(t, (request, response) => {
+    request.once("data", () => {
+      request.pause();
+      response.writeHead(507).end(JSON.stringify({ error }));
+    });
+  });
+  const program = `
+    import { Client, SandboxFilesystem } from ${JSON.stringify(import.meta.resolve("../src/index.ts"))};
+    const fs = new SandboxFilesystem(new Client({ baseUrl: "${url}" }), "${sandboxId}");
+    await fs.writeBytes("/file", new Uint8Array(64 * 1024 * 1024)).catch(({ code }) => console.log(code));`;
+  const argv = ["--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", program];
+  const { stdout } = await promisify(execFile)(process.execPath, argv, { timeout: 30_000 });
+  assert.equal(stdout, "no_space\n");
 });
 
 test("neither a stream nor what appends is sent twice after a lost connection; what can be repeated is", async (t) => {
