@@ -95,7 +95,13 @@ async function writeBundle(
   layer: string,
   argv: readonly string[],
 ): Promise<string> {
-  const holder = { hostname: name, holderRoot: layer, controlDirectory: directory, networkNamespace: "" };
+  const holder = {
+    hostname: name,
+    holderRoot: layer,
+    controlDirectory: directory,
+    mountsDirectory: directory,
+    networkNamespace: "",
+  };
   const spec = kind === "crun" ? containerSpec(holder, uids, process.arch) : gvisorSpec(holder);
   const namespaces = spec.linux.namespaces
     .map(({ type }) => ({ type }))

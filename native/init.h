@@ -34,6 +34,8 @@ enum message {
   PROBE,
   PING,
   HANGUP,
+  MOUNT,
+  UNMOUNT,
   HELLO = 0x81,
   SETUP_DONE,
   STARTED,
@@ -45,6 +47,7 @@ enum message {
   EXITED,
   PROBE_RESULT,
   PONG,
+  MOUNT_DONE,
 };
 
 /* What epoll points at. Owners outlive the loop turn in which they are forgotten, so no event can find freed memory. */
@@ -174,6 +177,7 @@ bool link_is_busy(void);
 int link_wait_ms(void);
 void link_turn(void);
 void link_setup_done(uint32_t request, struct failure failure);
+void link_mount_done(uint32_t request, struct failure failure);
 void link_start_refused(uint32_t id, struct failure failure);
 void link_probe_result(uint32_t request, int error);
 
@@ -236,6 +240,10 @@ struct account {
   char home[1024];
 };
 int account_find(const char *user, struct account *account);
+
+/* init_mount.c */
+struct failure mount_attach(const char *source, const char *target);
+struct failure mount_detach(const char *source, const char *target);
 
 /* init_setup.c */
 struct failure setup_root(const char *root, const char *hostname, uint32_t most_processes);

@@ -81,6 +81,30 @@ static bool take_setup(struct frame_reader *reader) {
   return is_valid;
 }
 
+static bool take_mounting(struct frame_reader *reader, struct failure (*act)(const char *source, const char *target)) {
+  uint32_t request = frame_u32(reader);
+  char *memory = malloc(reader->left + 2), *free_from = memory;
+  if (!memory) {
+    link_mount_done(request, (struct failure){ENOMEM, "memory"});
+    return true;
+  }
+  char *source = take_string(reader, &free_from);
+  char *target = take_string(reader, &free_from);
+  bool is_valid = frame_ended(reader);
+  if (is_valid)
+    link_mount_done(request, act(source, target));
+  free(memory);
+  return is_valid;
+}
+
+static bool take_mount(struct frame_reader *reader) {
+  return take_mounting(reader, mount_attach);
+}
+
+static bool take_unmount(struct frame_reader *reader) {
+  return take_mounting(reader, mount_detach);
+}
+
 static void forget_unseen(void) {
   for (struct node *node = all_processes.next, *next; node != &all_processes; node = next) {
     struct process *process = OWNER(struct process, all, node);
@@ -196,6 +220,7 @@ static bool (*const takers[])(struct frame_reader *reader) = {
     [SETUP] = take_setup,     [START] = take_start,   [STDIN] = take_stdin,       [STDIN_EOF] = take_stdin_eof,
     [ACK] = take_ack,         [RELEASE] = take_release, [SIGNAL] = take_signal,   [RESIZE] = take_resize,
     [KILL_ALL] = take_kill_all, [PROBE] = take_probe, [PING] = take_ping,         [HANGUP] = take_hangup,
+    [MOUNT] = take_mount,     [UNMOUNT] = take_unmount,
 };
 
 bool command_take(struct frame *frame) {

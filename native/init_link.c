@@ -129,6 +129,10 @@ void link_setup_done(uint32_t request, struct failure failure) {
   say_failure(SETUP_DONE, request, failure);
 }
 
+void link_mount_done(uint32_t request, struct failure failure) {
+  say_failure(MOUNT_DONE, request, failure);
+}
+
 void link_probe_result(uint32_t request, int error) {
   say_numbers(PROBE_RESULT, request, (uint32_t)error, 2);
 }

@@ -11,14 +11,14 @@
 #include <sys/types.h>
 
 enum {
-  PROTOCOL_VERSION = 1,
+  PROTOCOL_VERSION = 2,
   FRAME_MAX = 1 << 20,
   CAPTURE_MAX = 64 << 10,
   STEP_MAX = 512,       /* bytes of a step, its NUL included */
   JOBS_MAX = 512,       /* requests under way; further ones wait in the socket */
   WATCHED_MAX = 65536,  /* so that a GREETING with all of them fits a frame */
   UNKNOWN_ENDS = 4096,  /* ends of processes that nobody watched yet */
-  CLAIM_LIMIT_MS = 30000,
+  MOUNTING_LIMIT_MS = 30000, /* for a claim, a mount or an unmount */
   STREAMS_LIMIT_MS = 1000, /* how long captured streams may outlive their program */
 };
 
@@ -29,18 +29,27 @@ enum message {
   FORGET,
   KILL,
   CLAIM,
+  MOUNT,
+  UNMOUNT,
   GREETING = 0xc1,
   SPAWNED,
   FINISHED,
   WATCHED,
   GONE,
   DONE,
+  MOUNTED,
 };
 
 /* 0, or what failed and in which step. Plain bytes, because it travels from children through pipes. */
 struct failure {
   int error;
   char step[STEP_MAX];
+};
+
+/* What the child of a request has to say at its end. */
+struct report {
+  struct failure failure;
+  uint64_t mount; /* of a MOUNT: what the kernel calls it */
 };
 
 struct failure failure_of(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -79,6 +88,23 @@ struct claim {
   bool pivots;
 };
 
+struct mount_request {
+  uint32_t mount_pid, user_pid, root_id;
+  struct list layers; /* none: `source` is bound */
+  char *writable;     /* what holds the writable layer: a block device or a directory; empty: read-only */
+  char *place;        /* directory in it for `upper` and `work` */
+  char *source, *sub_path;
+  bool is_read_only;
+  char *root, *path;
+};
+
+struct unmount_request {
+  uint32_t mount_pid;
+  char *root, *path;
+  uint64_t mount;
+  bool is_lazy;
+};
+
 struct request {
   uint8_t type;
   uint32_t id;
@@ -88,6 +114,8 @@ struct request {
   uint8_t signal;
   struct spawn spawn;
   struct claim claim;
+  struct mount_request mount;
+  struct unmount_request unmount;
   void *memory;
 };
 
@@ -121,6 +149,7 @@ void link_finished(uint32_t connection, uint32_t request, int status, const stru
 void link_watched(uint32_t request, int error, uint64_t start_time);
 void link_gone(pid_t pid, uint64_t start_time, int status);
 void link_done(uint32_t connection, uint32_t request, const struct failure *failure);
+void link_mounted(uint32_t connection, uint32_t request, const struct report *report);
 
 /* launcher_watch.c: processes whose ends are told, and those that ended untold */
 struct watched {
@@ -160,7 +189,7 @@ struct capture {
   struct source source;
 };
 void job_spawn(uint32_t request, const struct spawn *spawn);
-void job_claim(uint32_t request, const struct claim *claim);
+void job_mounting(const struct request *request);
 size_t jobs_count(void);
 bool jobs_ended(pid_t pid, int status);
 int jobs_kill(pid_t pid, uint64_t start_time, int signal);
@@ -173,12 +202,28 @@ struct failure spawn_execute(const struct spawn *spawn, int input, int output, i
 
 /* launcher_claim.c, and the pieces of a root: in a child of its own, which changes namespaces and credentials */
 struct failure claim_run(const struct claim *claim);
+struct failure open_namespace(uint32_t pid, const char *name, int *fd);
+struct failure keep_capabilities(void);
 
-/* launcher_writable.c: a detached mount of the ext4 file system in the file */
+/* launcher_mount.c: the same for what is mounted into a root later */
+struct failure mount_run(const struct mount_request *request, uint64_t *mount);
+struct failure unmount_run(const struct unmount_request *request);
+
+/* launcher_writable.c: detached mounts of the ext4 file system in a file, and of what holds a writable layer */
 struct failure writable_mount(const char *path, int *mount);
+struct failure writable_open(const char *path, const char *place, int *mount);
 
 /* launcher_overlay.c: a detached overlay. `user_namespace` is -1 when nothing is mapped. */
-struct failure overlay_mount(const struct claim *claim, int user_namespace, int writable, int *mount);
+struct stack {
+  const struct list *layers;
+  uint32_t root_id;
+  int user_namespace;
+  int writable;      /* -1: read-only */
+  const char *place; /* directory below `writable` that holds `upper` and `work` */
+};
+struct failure overlay_mount(const struct stack *stack, int *mount);
+struct failure open_staging(void);
+struct failure stage(int tree, const char *name);
 struct failure tree_clone(const char *path, int user_namespace, uint64_t attributes, int *tree);
 void act_as(uint32_t id);
 
@@ -187,5 +232,8 @@ struct failure place_directory(int root, const char *path, int *point);
 struct failure place_file(int root, const char *path, int *point);
 struct failure place_mount(int tree, int point, const char *step);
 struct failure place_find(int root, const char *path, int *found);
+struct failure place_inside(int root, const char *path, bool may_make, char *name, int *directory);
+int place_open(int directory, const char *name, bool may_make);
+int place_resolve(int root, const char *path);
 
 #endif

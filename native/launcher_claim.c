@@ -19,7 +19,7 @@ struct parts {
   int *binds;
 };
 
-static struct failure open_namespace(uint32_t pid, const char *name, int *fd) {
+struct failure open_namespace(uint32_t pid, const char *name, int *fd) {
   char path[64];
   if (!process_descends_from((pid_t)pid, getppid()))
     return failure_of(ESRCH, "holder %u", pid);
@@ -94,8 +94,9 @@ static struct failure make_parts(const struct claim *claim, struct parts *parts)
     failure = open_binds(claim, parts);
   if (failure.error == 0)
     failure = writable_mount(claim->writable, &parts->writable);
+  struct stack stack = {&claim->layers, claim->root_id, parts->user_namespace, parts->writable, "."};
   if (failure.error == 0)
-    failure = overlay_mount(claim, parts->user_namespace, parts->writable, &parts->root);
+    failure = overlay_mount(&stack, &parts->root);
   if (failure.error == 0 && claim->has_sysfs)
     failure = open_sysfs(parts);
   return failure;
@@ -178,11 +179,15 @@ static struct failure attach(const struct claim *claim, const struct parts *part
 }
 
 /* NO_SETUID_FIXUP: a file system id other than 0 would else drop the capabilities over files. */
+struct failure keep_capabilities(void) {
+  umask(0);
+  return prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == 0 ? SUCCESS : failure_of(errno, "securebits");
+}
+
 struct failure claim_run(const struct claim *claim) {
   struct parts parts = {-1, -1, -1, -1, -1, -1, NULL};
-  umask(0);
-  if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) != 0)
-    return failure_of(errno, "securebits");
-  struct failure failure = make_parts(claim, &parts);
+  struct failure failure = keep_capabilities();
+  if (failure.error == 0)
+    failure = make_parts(claim, &parts);
   return failure.error ? failure : attach(claim, &parts);
 }

@@ -10,14 +10,14 @@
 #include <unistd.h>
 
 struct job {
-  uint8_t type; /* SPAWN or CLAIM */
+  uint8_t type; /* SPAWN, CLAIM, MOUNT or UNMOUNT */
   bool is_watched;
   uint32_t connection, request;
   pid_t pid;
   uint64_t start_time;
-  int report; /* from the child: nothing when execve closed it, else a struct failure; -1 once read */
+  int report; /* from the child: nothing when execve closed it, else a struct report; -1 once read */
   struct source source;
-  struct failure failure;
+  struct report said;
   bool is_reported;
   bool has_ended;
   int status;
@@ -88,14 +88,19 @@ static void finish_if_complete(struct job *job) {
   job_over(job);
 }
 
-static void say_spawned(struct job *job) {
-  link_spawned(job->connection, job->request, job->pid, job->start_time, &job->failure);
+static void say(struct job *job) {
+  if (job->type == SPAWN)
+    link_spawned(job->connection, job->request, job->pid, job->start_time, &job->said.failure);
+  else if (job->type == MOUNT)
+    link_mounted(job->connection, job->request, &job->said);
+  else
+    link_done(job->connection, job->request, &job->said.failure);
 }
 
 static void start_watching(struct job *job) {
   if (!watch_add(job->pid, job->start_time)) {
     kill(job->pid, SIGKILL);
-    job->failure = failure_of(EAGAIN, "watch");
+    job->said.failure = failure_of(EAGAIN, "watch");
   }
   job_over(job);
 }
@@ -104,33 +109,27 @@ static void start_watching(struct job *job) {
 static void reported(struct job *job) {
   loop_close(&job->report);
   job->is_reported = true;
-  if (job->failure.error != 0)
+  if (job->said.failure.error != 0)
     return;
-  if (job->type == CLAIM)
-    link_done(job->connection, job->request, &job->failure);
   if (job->is_watched)
     start_watching(job);
-  if (job->type == SPAWN)
-    say_spawned(job);
+  say(job);
 }
 
 static void say_failed(struct job *job) {
-  if (job->type == CLAIM)
-    link_done(job->connection, job->request, &job->failure);
-  else
-    say_spawned(job);
+  say(job);
   job_over(job);
 }
 
 static void read_report(struct job *job) {
-  ssize_t count = read(job->report, &job->failure, sizeof job->failure);
+  ssize_t count = read(job->report, &job->said, sizeof job->said);
   if (count < 0 && (errno == EAGAIN || errno == EINTR))
     return;
   if (count == 0 && job->type == SPAWN)
-    job->failure = SUCCESS;
-  else if (count != (ssize_t)sizeof job->failure)
-    job->failure = failure_of(job->deadline && now_ms() >= job->deadline ? ETIMEDOUT : EIO, "child");
-  job->failure.step[STEP_MAX - 1] = '\0';
+    job->said.failure = SUCCESS;
+  else if (count != (ssize_t)sizeof job->said)
+    job->said.failure = failure_of(job->deadline && now_ms() >= job->deadline ? ETIMEDOUT : EIO, "child");
+  job->said.failure.step[STEP_MAX - 1] = '\0';
   reported(job);
 }
 
@@ -238,9 +237,9 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void report_and_exit(int writer, const struct failure *failure) {
-  ssize_t count = write(writer, failure, sizeof *failure);
-  _exit(count == (ssize_t)sizeof *failure && failure->error == 0 ? 0 : 127);
+static void report_and_exit(int writer, const struct report *report) {
+  ssize_t count = write(writer, report, sizeof *report);
+  _exit(count == (ssize_t)sizeof *report && report->failure.error == 0 ? 0 : 127);
 }
 
 struct spawn_fds {
@@ -249,8 +248,8 @@ struct spawn_fds {
 
 static void run_spawn(const struct spawn *spawn, const struct spawn_fds *fds) {
   reset_signals();
-  struct failure failure = spawn_execute(spawn, fds->input, fds->streams[0], fds->streams[1]);
-  report_and_exit(fds->report, &failure);
+  struct report report = {.failure = spawn_execute(spawn, fds->input, fds->streams[0], fds->streams[1])};
+  report_and_exit(fds->report, &report);
 }
 
 static bool open_streams(struct job *job, const struct spawn *spawn, struct spawn_fds *fds) {
@@ -299,43 +298,52 @@ void job_spawn(uint32_t request, const struct spawn *spawn) {
   if (error == 0)
     return;
   job->pid = 0;
-  job->failure = failure_of(error, "fork");
+  job->said.failure = failure_of(error, "fork");
   say_failed(job);
 }
 
-static void run_claim(const struct claim *claim, int report) {
-  reset_signals();
-  if (dup2(report, 3) < 0)
-    _exit(127);
-  close_range(4, ~0u, 0);
-  struct failure failure = claim_run(claim);
-  report_and_exit(3, &failure);
+static struct failure perform(const struct request *request, uint64_t *mount) {
+  if (request->type == CLAIM)
+    return claim_run(&request->claim);
+  return request->type == MOUNT ? mount_run(&request->mount, mount) : unmount_run(&request->unmount);
 }
 
-static int start_claim(struct job *job, const struct claim *claim, int *writer) {
+static void run_mounting(const struct request *request, int writer) {
+  struct report report = {0};
+  reset_signals();
+  if (dup2(writer, 3) < 0)
+    _exit(127);
+  close_range(4, ~0u, 0);
+  report.failure = perform(request, &report.mount);
+  report_and_exit(3, &report);
+}
+
+static int start_mounting(struct job *job, const struct request *request, int *writer) {
   if (!open_report(job, writer))
     return errno;
   job->pid = fork();
   if (job->pid == 0)
-    run_claim(claim, *writer);
+    run_mounting(request, *writer);
   return job->pid < 0 ? errno : 0;
 }
 
-void job_claim(uint32_t request, const struct claim *claim) {
+/* A claim, a mount or an unmount: in a child, because it changes namespaces and credentials. */
+void job_mounting(const struct request *request) {
   int writer = -1;
-  struct job *job = job_new(CLAIM, request);
-  struct failure failure = failure_of(ENOMEM, "fork");
+  struct job refused = {.type = request->type, .connection = link_connection(), .request = request->id};
+  struct job *job = job_new(request->type, request->id);
   if (!job) {
-    link_done(link_connection(), request, &failure);
+    refused.said.failure = failure_of(ENOMEM, "fork");
+    say(&refused);
     return;
   }
-  job->deadline = now_ms() + CLAIM_LIMIT_MS;
-  int error = start_claim(job, claim, &writer);
+  job->deadline = now_ms() + MOUNTING_LIMIT_MS;
+  int error = start_mounting(job, request, &writer);
   close_fd(&writer);
   if (error == 0)
     return;
   job->pid = 0;
-  job->failure = failure_of(error, "fork");
+  job->said.failure = failure_of(error, "fork");
   say_failed(job);
 }
 
@@ -346,11 +354,11 @@ static void ended(struct job *job, int status) {
     read_report(job); /* its writer is gone, so this does not wait */
   if (job->is_over)
     return;
-  if (job->failure.error != 0) {
+  if (job->said.failure.error != 0) {
     say_failed(job);
     return;
   }
-  if (job->type == CLAIM) {
+  if (job->type != SPAWN) {
     job_over(job);
     return;
   }
@@ -365,7 +373,7 @@ bool jobs_ended(pid_t pid, int status) {
       continue;
     bool is_watched = job->is_watched;
     ended(job, status);
-    return !is_watched || job->failure.error != 0;
+    return !is_watched || job->said.failure.error != 0;
   }
   return false;
 }
@@ -389,7 +397,7 @@ int jobs_wait_ms(void) {
 }
 
 static void expire(struct job *job) {
-  if (job->type == CLAIM) {
+  if (job->type != SPAWN) {
     kill(job->pid, SIGKILL);
     job->deadline = UINT64_MAX - 1; /* once */
   } else {

@@ -165,6 +165,15 @@ void link_done(uint32_t connection, uint32_t request, const struct failure *fail
   frame_close(peer, &writer);
 }
 
+void link_mounted(uint32_t connection, uint32_t request, const struct report *report) {
+  struct peer *peer = attached_as(connection);
+  struct frame_writer writer = frame_open(peer, MOUNTED, SMALL_FRAME);
+  frame_put_u32(&writer, request);
+  put_failure(&writer, &report->failure);
+  frame_put_u64(&writer, report->mount);
+  frame_close(peer, &writer);
+}
+
 static void greet(struct peer *peer) {
   uint32_t count = watched_running();
   struct frame_writer writer = frame_open(peer, GREETING, SMALL_FRAME + (size_t)count * 12);
@@ -219,7 +228,9 @@ static bool perform(struct peer *peer, const struct request *request) {
     say_killed(request);
     break;
   case CLAIM:
-    job_claim(request->id, &request->claim);
+  case MOUNT:
+  case UNMOUNT:
+    job_mounting(request);
     break;
   }
   return true;

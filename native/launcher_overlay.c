@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* Overlayfs takes at most 500 lower layers. */
-enum { LAYERS_MAX = 500, MESSAGE_MAX = 256, LOWER_OPTION_MAX = LAYERS_MAX * 4 };
+enum { LAYERS_MAX = 500, MESSAGE_MAX = 256, LOWER_OPTION_MAX = LAYERS_MAX * 4, PLACE_MAX = 256 };
 
 /* A place that exists everywhere, in a mount namespace that nobody else sees. */
 #define STAGING "/tmp"
@@ -60,10 +60,10 @@ static struct failure context_failure(int context, const char *step) {
   return failure_of(error, "%s%s%s", step, message[0] ? ": " : "", message);
 }
 
-static struct failure set_options(int context) {
+static struct failure set_options(int context, bool is_writable) {
   if (fsconfig(context, FSCONFIG_SET_STRING, "source", "overlay", 0) != 0)
     return context_failure(context, "overlay source");
-  if (fsconfig(context, FSCONFIG_SET_FLAG, "volatile", NULL, 0) != 0)
+  if (is_writable && fsconfig(context, FSCONFIG_SET_FLAG, "volatile", NULL, 0) != 0)
     return context_failure(context, "overlay volatile");
   for (size_t i = 0; i < sizeof overlay_options / sizeof *overlay_options; i++)
     if (fsconfig(context, FSCONFIG_SET_STRING, overlay_options[i][0], overlay_options[i][1], 0) != 0)
@@ -71,10 +71,12 @@ static struct failure set_options(int context) {
   return SUCCESS;
 }
 
-static struct failure set_directory(int context, const char *key, int writable, const char *name) {
-  int fd = openat(writable, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+static struct failure set_directory(int context, const char *key, const struct stack *stack, const char *name) {
+  char path[PLACE_MAX];
+  snprintf(path, sizeof path, "%s/%s", stack->place, name);
+  int fd = openat(stack->writable, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0)
-    return failure_of(errno, "open %s", name);
+    return failure_of(errno, "open %s", path);
   struct failure failure = SUCCESS;
   if (fsconfig(context, FSCONFIG_SET_FD, key, NULL, fd) != 0)
     failure = context_failure(context, "overlay directories");
@@ -83,22 +85,24 @@ static struct failure set_directory(int context, const char *key, int writable, 
 }
 
 /* `layers` are the lowest first, and lowerdir+ wants the highest first. */
-static struct failure set_directories(int context, const int *layers, size_t count, int writable) {
-  for (size_t i = count; i-- > 0;)
+static struct failure set_directories(int context, const struct stack *stack, const int *layers) {
+  for (size_t i = stack->layers->count; i-- > 0;)
     if (fsconfig(context, FSCONFIG_SET_FD, "lowerdir+", NULL, layers[i]) != 0)
       return context_failure(context, "overlay layers");
-  struct failure failure = set_directory(context, "upperdir", writable, "upper");
-  return failure.error ? failure : set_directory(context, "workdir", writable, "work");
+  if (stack->writable < 0)
+    return SUCCESS;
+  struct failure failure = set_directory(context, "upperdir", stack, "upper");
+  return failure.error ? failure : set_directory(context, "workdir", stack, "work");
 }
 
 /* The descriptors of the layers must stay open until the overlay exists: closing one dissolves its detached mount. */
-static struct failure overlay_of_descriptors(const int *layers, size_t count, int writable, int *mount) {
+static struct failure overlay_of_descriptors(const struct stack *stack, const int *layers, int *mount) {
   int context = fsopen("overlay", FSOPEN_CLOEXEC);
   if (context < 0)
     return failure_of(errno, "overlay");
-  struct failure failure = set_directories(context, layers, count, writable);
+  struct failure failure = set_directories(context, stack, layers);
   if (failure.error == 0)
-    failure = set_options(context);
+    failure = set_options(context, stack->writable >= 0);
   if (failure.error == 0 && fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
     failure = context_failure(context, "overlay");
   if (failure.error == 0 && (*mount = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV)) < 0)
@@ -107,7 +111,7 @@ static struct failure overlay_of_descriptors(const int *layers, size_t count, in
   return failure;
 }
 
-static struct failure open_staging(void) {
+struct failure open_staging(void) {
   if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
     return failure_of(errno, "staging namespace");
   if (mount("staging", STAGING, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=4m") != 0 || chdir(STAGING) != 0)
@@ -115,7 +119,7 @@ static struct failure open_staging(void) {
   return SUCCESS;
 }
 
-static struct failure stage(int tree, const char *name) {
+struct failure stage(int tree, const char *name) {
   if (mkdir(name, 0700) != 0 || move_mount(tree, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH) != 0)
     return failure_of(errno, "stage %s", name);
   return SUCCESS;
@@ -135,11 +139,12 @@ static struct failure stage_layers(const int *layers, size_t count, char *option
   return SUCCESS;
 }
 
-static struct failure mount_staged(const char *lower, int *mounted) {
-  char options[LOWER_OPTION_MAX + 256];
-  snprintf(options, sizeof options, "lowerdir=%s,upperdir=w/upper,workdir=w/work,volatile,%s=%s,%s=%s,%s=%s", lower,
-           overlay_options[0][0], overlay_options[0][1], overlay_options[1][0], overlay_options[1][1], overlay_options[2][0],
-           overlay_options[2][1]);
+static struct failure mount_staged(const struct stack *stack, const char *lower, int *mounted) {
+  char options[LOWER_OPTION_MAX + 2 * PLACE_MAX + 256], upper[2 * PLACE_MAX + 64] = "";
+  if (stack->writable >= 0)
+    snprintf(upper, sizeof upper, "upperdir=w/%s/upper,workdir=w/%s/work,volatile,", stack->place, stack->place);
+  snprintf(options, sizeof options, "lowerdir=%s,%s%s=%s,%s=%s,%s=%s", lower, upper, overlay_options[0][0],
+           overlay_options[0][1], overlay_options[1][0], overlay_options[1][1], overlay_options[2][0], overlay_options[2][1]);
   if (mkdir("root", 0700) != 0 || mount("overlay", "root", "overlay", MS_NODEV, options) != 0)
     return failure_of(errno, "overlay by paths");
   *mounted = open_tree(AT_FDCWD, "root", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -147,16 +152,16 @@ static struct failure mount_staged(const char *lower, int *mounted) {
 }
 
 /* Before Linux 6.13 overlayfs takes paths only, so everything gets one for a moment. */
-static struct failure overlay_of_paths(uint32_t id, const int *layers, size_t count, int writable, int *mount) {
+static struct failure overlay_of_paths(const struct stack *stack, uint32_t id, const int *layers, int *mount) {
   char lower[LOWER_OPTION_MAX + 1] = "";
   act_as(0);
   struct failure failure = open_staging();
   if (failure.error == 0)
-    failure = stage_layers(layers, count, lower);
-  if (failure.error == 0)
-    failure = stage(writable, "w");
+    failure = stage_layers(layers, stack->layers->count, lower);
+  if (failure.error == 0 && stack->writable >= 0)
+    failure = stage(stack->writable, "w");
   act_as(id);
-  return failure.error ? failure : mount_staged(lower, mount);
+  return failure.error ? failure : mount_staged(stack, lower, mount);
 }
 
 static bool needs_paths(const struct failure *failure) {
@@ -171,10 +176,10 @@ static struct failure check_writable(int mount) {
   return found.f_flags & ST_RDONLY ? failure_of(EROFS, "overlay: the writable layer was not accepted") : SUCCESS;
 }
 
-static struct failure open_layers(const struct claim *claim, int user_namespace, int *layers) {
-  for (size_t i = 0; i < claim->layers.count; i++) {
+static struct failure open_layers(const struct stack *stack, int *layers) {
+  for (size_t i = 0; i < stack->layers->count; i++) {
     struct failure failure =
-        tree_clone(claim->layers.items[i], user_namespace, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, &layers[i]);
+        tree_clone(stack->layers->items[i], stack->user_namespace, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, &layers[i]);
     if (failure.error != 0)
       return failure;
   }
@@ -185,22 +190,24 @@ static struct failure open_layers(const struct claim *claim, int user_namespace,
  * Overlayfs keeps the credentials of its mounter. On an idmapped layer, a file system id outside the map cannot create
  * anything (EOVERFLOW), hence the id of the sandbox's root.
  */
-struct failure overlay_mount(const struct claim *claim, int user_namespace, int writable, int *mount) {
+struct failure overlay_mount(const struct stack *stack, int *mount) {
   static int layers[LAYERS_MAX];
-  size_t count = claim->layers.count;
-  if (count == 0 || count > LAYERS_MAX)
+  size_t count = stack->layers->count;
+  bool is_mapped = stack->user_namespace >= 0;
+  if (count == 0 || count > LAYERS_MAX || strlen(stack->place) >= PLACE_MAX / 2)
     return failure_of(EINVAL, "%zu layers instead of 1 to %d", count, LAYERS_MAX);
-  struct failure failure = open_layers(claim, user_namespace, layers);
-  if (failure.error == 0 && user_namespace >= 0)
-    failure = map_ids(writable, user_namespace, MOUNT_ATTR_NODEV, "the writable layer");
+  struct failure failure = open_layers(stack, layers);
+  if (failure.error == 0 && is_mapped && stack->writable >= 0)
+    failure = map_ids(stack->writable, stack->user_namespace, MOUNT_ATTR_NODEV, "the writable layer");
   if (failure.error != 0)
     return failure;
   bool by_paths = getenv("ATOLL_CLAIM_WITHOUT_FD") != NULL;
-  act_as(user_namespace >= 0 ? claim->root_id : 0);
+  uint32_t id = is_mapped ? stack->root_id : 0;
+  act_as(id);
   if (!by_paths)
-    failure = overlay_of_descriptors(layers, count, writable, mount);
+    failure = overlay_of_descriptors(stack, layers, mount);
   if (by_paths || needs_paths(&failure))
-    failure = overlay_of_paths(user_namespace >= 0 ? claim->root_id : 0, layers, count, writable, mount);
+    failure = overlay_of_paths(stack, id, layers, mount);
   act_as(0);
-  return failure.error ? failure : check_writable(*mount);
+  return failure.error || stack->writable < 0 ? failure : check_writable(*mount);
 }

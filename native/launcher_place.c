@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -102,6 +103,49 @@ struct failure place_file(int root, const char *path, int *point) {
   failure = *point >= 0 ? SUCCESS : failure_of(errno, "mount point %s", path);
   close(directory);
   return failure;
+}
+
+/* As a process of the sandbox would find it: links lead within the root, and none of procfs's leads anywhere. */
+int place_resolve(int root, const char *path) {
+  struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+  return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
+static int resolve_or_make(int root, const char *path, int directory, const char *name, bool may_make) {
+  int fd = place_resolve(root, path);
+  if (fd >= 0 || errno != ENOENT || !may_make || mkdirat(directory, name, 0755) != 0)
+    return fd;
+  return place_resolve(root, path);
+}
+
+/*
+ * The directory that holds the last component of the path, whose name is left in `name`. Unlike with the mount points of a
+ * claim, links of the sandbox on the way are followed; the last component is not, because it is not looked at.
+ */
+struct failure place_inside(int root, const char *path, bool may_make, char *name, int *directory) {
+  char so_far[PATH_MAX] = ".";
+  const char *at = path;
+  *directory = fcntl(root, F_DUPFD_CLOEXEC, 3);
+  while (*directory >= 0) {
+    size_t length = strlen(so_far);
+    if (!next_name(&at, name) || name[0] == '\0' || length + NAME_MAX + 2 > sizeof so_far)
+      return failure_of(EINVAL, "mount point %s", path);
+    if (is_last(at))
+      return SUCCESS;
+    so_far[length] = '/';
+    strcpy(so_far + length + 1, name);
+    int next = resolve_or_make(root, so_far, *directory, name, may_make);
+    int error = errno;
+    close(*directory);
+    *directory = next;
+    errno = error;
+  }
+  return failure_of(errno, "mount point %s", path);
+}
+
+/* A directory that is no link. */
+int place_open(int directory, const char *name, bool may_make) {
+  return open_or_make_directory(directory, name, may_make);
 }
 
 struct failure place_mount(int tree, int point, const char *step) {

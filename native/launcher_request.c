@@ -92,6 +92,28 @@ static void take_claim(struct frame_reader *reader, struct arena *arena, struct 
   claim->pivots = take_choice(reader, 1) != 0;
 }
 
+static void take_mount(struct frame_reader *reader, struct arena *arena, struct mount_request *mount) {
+  mount->mount_pid = frame_u32(reader);
+  mount->user_pid = frame_u32(reader);
+  mount->root_id = frame_u32(reader);
+  mount->layers = take_list(reader, arena);
+  mount->writable = take_string(reader, arena);
+  mount->place = take_string(reader, arena);
+  mount->source = take_string(reader, arena);
+  mount->sub_path = take_string(reader, arena);
+  mount->is_read_only = take_choice(reader, 1) != 0;
+  mount->root = take_string(reader, arena);
+  mount->path = take_string(reader, arena);
+}
+
+static void take_unmount(struct frame_reader *reader, struct arena *arena, struct unmount_request *unmount) {
+  unmount->mount_pid = frame_u32(reader);
+  unmount->root = take_string(reader, arena);
+  unmount->path = take_string(reader, arena);
+  unmount->mount = frame_u64(reader);
+  unmount->is_lazy = take_choice(reader, 1) != 0;
+}
+
 static void take_process(struct frame_reader *reader, struct request *request) {
   request->pid = frame_u32(reader);
   request->start_time = frame_u64(reader);
@@ -119,6 +141,12 @@ static void take_payload(struct frame_reader *reader, struct arena *arena, struc
     break;
   case CLAIM:
     take_claim(reader, arena, &request->claim);
+    break;
+  case MOUNT:
+    take_mount(reader, arena, &request->mount);
+    break;
+  case UNMOUNT:
+    take_unmount(reader, arena, &request->unmount);
     break;
   default:
     reader->failed = true;

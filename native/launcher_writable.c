@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -75,6 +77,15 @@ static bool make_directory(int mount, const char *name, mode_t mode) {
   return (mkdirat(mount, name, mode) == 0 && fchmodat(mount, name, mode, 0) == 0) || errno == EEXIST;
 }
 
+static struct failure make_directories(int mount, const char *place) {
+  char upper[PATH_MAX], work[PATH_MAX];
+  if (snprintf(upper, sizeof upper, "%s/upper", place) >= PATH_MAX || snprintf(work, sizeof work, "%s/work", place) >= PATH_MAX)
+    return failure_of(ENAMETOOLONG, "make upper and work");
+  if (!make_directory(mount, upper, 0755) || !make_directory(mount, work, 0700))
+    return failure_of(errno, "make %s and %s", upper, work);
+  return SUCCESS;
+}
+
 struct failure writable_mount(const char *path, int *mount) {
   char device_path[32];
   int device = loop_attach(path, device_path, sizeof device_path);
@@ -85,7 +96,31 @@ struct failure writable_mount(const char *path, int *mount) {
   close(device); /* from here on the mount is its only user */
   if (*mount < 0)
     return failure_of(error, "mount %s", path);
-  if (!make_directory(*mount, "upper", 0755) || !make_directory(*mount, "work", 0700))
-    return failure_of(errno, "make upper and work in %s", path);
-  return SUCCESS;
+  return make_directories(*mount, ".");
+}
+
+/* Of a place of several names, all are made. */
+static bool make_place(int mount, const char *place) {
+  char path[PATH_MAX];
+  if (snprintf(path, sizeof path, "%s", place) >= PATH_MAX)
+    return false;
+  for (char *end = path; (end = strchr(end, '/')); *end++ = '/') {
+    *end = '\0';
+    if (path[0] != '\0' && !make_directory(mount, path, 0700))
+      return false;
+  }
+  return make_directory(mount, path, 0700);
+}
+
+/* The kernel has one instance of a file system however often its device is mounted. Sandboxes see nothing of a disk but `upper`. */
+struct failure writable_open(const char *path, const char *place, int *mount) {
+  struct stat found;
+  if (stat(path, &found) != 0)
+    return failure_of(errno, "look at %s", path);
+  *mount = S_ISBLK(found.st_mode) ? mount_ext4(path) : open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (*mount < 0)
+    return failure_of(errno, "mount %s", path);
+  if (!make_place(*mount, place))
+    return failure_of(errno, "make %s in %s", place, path);
+  return make_directories(*mount, place);
 }

@@ -5,6 +5,7 @@
 import { appRoutes } from "./apps.ts";
 import { fileRoutes } from "./files.ts";
 import { imageRoutes } from "./images.ts";
+import { mountRoutes } from "./mounts.ts";
 import { processRoutes } from "./processes.ts";
 import type { Route } from "./route.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
@@ -24,6 +25,7 @@ export const routes = {
   ...secretRoutes,
   ...imageRoutes,
   ...snapshotRoutes,
+  ...mountRoutes,
   ...tokenRoutes,
 } as const satisfies Record<string, Route>;
 

@@ -228,6 +228,22 @@ export class Sandbox implements AsyncDisposable {
     return Image.fromId(image.id);
   }
 
+  /**
+   * Mounts an image at a path of the running sandbox, which is made when missing. What is written there goes to the sandbox's disk,
+   * is not part of snapshots of the file system, and is gone once it is unmounted.
+   * @throws {ConflictError} when something is mounted there; {InvalidArgumentError} for a path that cannot be
+   */
+  async mountImage(path: string, image: Image | string, options: Options = {}): Promise<void> {
+    const { signal } = options;
+    const reference = typeof image === "string" ? image : await image.reference({ client: this.#client, signal });
+    await this.#client.request("mountImage", { params: this.#params, body: { path, image: reference }, signal });
+  }
+
+  /** Unmounts an image. @throws {ConflictError} while a process of the sandbox uses a file or directory of it */
+  async unmountImage(path: string, options: Options = {}): Promise<void> {
+    await this.#client.request("unmountImage", { params: this.#params, query: { path }, ...options });
+  }
+
   /** Replaces the sandbox's tags. */
   async setTags(tags: { readonly [name: string]: string }, options: Options = {}): Promise<void> {
     this.#seen(await this.#client.request("setSandboxTags", { params: this.#params, body: { tags }, ...options }));

@@ -251,6 +251,13 @@ export type IsolationStatus = {
   readonly detail: string;
 };
 
+export type Mount = {
+  /** Absolute path of a directory inside. */
+  readonly path: string;
+  /** Id of the image that is mounted there. */
+  readonly image?: string | undefined;
+};
+
 export type NewToken = {
   /** Id of the token. */
   readonly id: string;
@@ -1083,6 +1090,46 @@ export interface Operations {
     };
     readonly response: Snapshot;
   };
+  /** List what was mounted into a sandbox. */
+  readonly listMounts: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: {
+      readonly items: readonly Mount[];
+    };
+  };
+  /** Mount an image at a path of a running sandbox; the path is made when missing, and hidden when not. */
+  readonly mountImage: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      /** Absolute path of a directory inside. */
+      readonly path: string;
+      /** Id or name of an image. */
+      readonly image: string;
+    };
+    readonly response: Mount;
+  };
+  /** Unmount an image; what was written there is gone. */
+  readonly unmountImage: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Absolute path of a directory inside. */
+      readonly path: string;
+    };
+    readonly body: undefined;
+    readonly response: undefined;
+  };
   /** Create an API token. */
   readonly createToken: {
     readonly params: undefined;
@@ -1160,6 +1207,9 @@ export const operations = {
   putImageContent: { method: "PUT", path: "/v1/image-contents/{digest}" },
   getImageContent: { method: "GET", path: "/v1/image-contents/{digest}" },
   snapshotSandbox: { method: "POST", path: "/v1/sandboxes/{sandboxId}/snapshot" },
+  listMounts: { method: "GET", path: "/v1/sandboxes/{sandboxId}/mounts" },
+  mountImage: { method: "POST", path: "/v1/sandboxes/{sandboxId}/mounts" },
+  unmountImage: { method: "DELETE", path: "/v1/sandboxes/{sandboxId}/mounts" },
   createToken: { method: "POST", path: "/v1/tokens" },
   listTokens: { method: "GET", path: "/v1/tokens" },
   deleteToken: { method: "DELETE", path: "/v1/tokens/{tokenId}" },

@@ -15,8 +15,11 @@ export function imageHandlers(
   | "putImageContent"
   | "getImageContent"
   | "snapshotSandbox"
+  | "listMounts"
+  | "mountImage"
+  | "unmountImage"
 > {
-  const { catalogue, contents, builds } = images;
+  const { catalogue, contents, builds, mounts } = images;
   return {
     buildImage: ({ body, signal }) => ({ offset: 0, source: jsonLines(builds.build(body, signal)) }),
     listImages: () => ({ items: catalogue.list() }),
@@ -29,6 +32,12 @@ export function imageHandlers(
     pruneImages: ({ query }) => catalogue.prune(query.dryRun ?? false, query.unusedForMs ?? 0),
     putImageContent: ({ params, body, signal }) => contents.put(params.digest, body ?? nothing(), signal),
     getImageContent: ({ params }) => contents.get(params.digest),
+    listMounts: ({ params }) => ({ items: mounts.list(params.sandboxId) }),
+    mountImage: ({ params, body, signal }) => mounts.mount(params.sandboxId, body.path, body.image, signal),
+    unmountImage: async ({ params, query, signal }) => {
+      await mounts.unmount(params.sandboxId, query.path, signal);
+      return undefined;
+    },
     snapshotSandbox: ({ params, body, signal }) => images.snapshot(params.sandboxId, body.name, signal),
   };
 }

@@ -38,6 +38,19 @@ export interface Engine {
    */
   copyWritten(record: HolderRecord, directory: string, signal: AbortSignal): Promise<{ readonly pausedMs: number }>;
 
+  /**
+   * Makes a directory appear in a claimed sandbox, at a path that is made when missing. When `bindFrom` is set, init has to bind that to the
+   * path, which completes it.
+   * @throws AtollError invalid_argument for a path or sub-path that cannot be
+   */
+  mount(record: HolderRecord, mount: Mount, signal: AbortSignal): Promise<Mounted>;
+
+  /**
+   * Undoes it, after init has when `bindFrom` is set; what was written to the sandbox's disk for it is removed.
+   * @throws AtollError conflict when something uses it
+   */
+  unmount(record: HolderRecord, mounted: Mounted, signal: AbortSignal): Promise<void>;
+
   /** What the kernel counted for the holder. */
   usage(record: HolderRecord): Promise<Usage>;
 }
@@ -82,6 +95,40 @@ export interface BindMount {
   readonly hostPath: string;
   readonly path: string;
   readonly readOnly: boolean;
+}
+
+/** Owners are the sandbox's own, as everywhere: root is 0 on disk and inside. It vanishes with the sandbox. */
+export interface Mount {
+  /** Absolute, without `.` and `..`. Links on the way lead where they lead inside. */
+  readonly path: string;
+  readonly content: MountedStack | MountedDirectory;
+  /** Shows only this directory of it; it must exist. */
+  readonly subPath?: string | undefined;
+  readonly readOnly?: boolean | undefined;
+}
+
+export interface MountedStack {
+  /** Layer directories, the lowest first. */
+  readonly layers: readonly string[];
+  /** Where it is written: to the sandbox's own disk, or to a directory of the host. Nowhere when absent. */
+  readonly writable?: "disk" | { readonly directory: string } | undefined;
+}
+
+/** A directory as it is, for everyone who has it mounted. */
+export interface MountedDirectory {
+  readonly hostDirectory: string;
+}
+
+/** Plain data for the store to keep: what `unmount` needs, also after a restart of the server. */
+export interface Mounted {
+  readonly path: string;
+  /** Unique in its sandbox. */
+  readonly name: string;
+  /** Of the kernel. */
+  readonly number: number;
+  /** Has a place on the sandbox's disk. */
+  readonly isOnDisk: boolean;
+  readonly bindFrom?: string | undefined;
 }
 
 /** What the core must do through init once the root is bound: both go into init's SETUP frame. */

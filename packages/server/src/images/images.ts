@@ -16,6 +16,7 @@ import { Builder } from "./builder.ts";
 import { Builds } from "./builds.ts";
 import { type Catalogue, checkDepth } from "./catalogue.ts";
 import { Contents } from "./contents.ts";
+import { ImageMounts } from "./image-mounts.ts";
 
 export interface ImageServiceParts {
   readonly store: Store;
@@ -34,6 +35,7 @@ export class ImageService {
   readonly catalogue: Catalogue;
   readonly contents: Contents;
   readonly builds: Builds;
+  readonly mounts: ImageMounts;
   readonly #parts: ImageServiceParts;
   /** Sandboxes whose build ended with an earlier server. */
   readonly #leftBuilds: readonly string[];
@@ -43,6 +45,7 @@ export class ImageService {
     this.catalogue = parts.catalogue;
     this.contents = new Contents(join(parts.directory, "contents"));
     this.builds = new Builds(new Builder({ ...parts, contents: this.contents }), parts.catalogue, parts.stopping);
+    this.mounts = new ImageMounts({ ...parts, layerPath: (id) => parts.layers.path(id) });
     const { apps, sandboxes } = parts.store;
     const unsettled = sandboxes.unsettled().filter(({ app }) => app === buildApp);
     this.#leftBuilds = unsettled.map(({ id }) => id);

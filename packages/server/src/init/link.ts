@@ -140,6 +140,16 @@ export class InitLink {
     return { errno: answer.errno, step: answer.step };
   }
 
+  /** Binds a directory of the holder to one of the root that init has entered. @returns errno 0, or what failed */
+  async mount(source: string, target: string, signal: AbortSignal): Promise<{ errno: number; step: string }> {
+    return this.#requests.ask("mountDone", (request) => frameFor.mount(request, source, target), signal);
+  }
+
+  /** Undoes that; an empty target has what is remembered of the source forgotten. @returns as `mount` */
+  async unmount(source: string, target: string, signal: AbortSignal): Promise<{ errno: number; step: string }> {
+    return this.#requests.ask("mountDone", (request) => frameFor.unmount(request, source, target), signal);
+  }
+
   /** @throws RangeError when the request exceeds 1 MiB, or the number was used before */
   start(request: StartRequest): void {
     const frame = frameFor.start(request);

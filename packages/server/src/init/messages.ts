@@ -61,7 +61,8 @@ export type FromInit =
   | { readonly kind: "unknown"; readonly process: number }
   | { readonly kind: "exited"; readonly process: number; readonly status: number }
   | { readonly kind: "probeResult"; readonly request: number; readonly errno: number }
-  | { readonly kind: "pong"; readonly request: number };
+  | { readonly kind: "pong"; readonly request: number }
+  | { readonly kind: "mountDone"; readonly request: number; readonly errno: number; readonly step: string };
 
 const steps = new Set(["user", "cwd", "exec", "pty", "fork", "limit"]);
 
@@ -115,6 +116,7 @@ const decoders: Readonly<Record<number, (reader: PayloadReader) => FromInit>> = 
   137: (r) => ({ kind: "exited", process: r.u32(), status: r.i32() }),
   138: (r) => ({ kind: "probeResult", request: r.u32(), errno: r.u32() }),
   139: (r) => ({ kind: "pong", request: r.u32() }),
+  140: (r) => ({ kind: "mountDone", request: r.u32(), errno: r.u32(), step: setupStep(r) }),
 };
 
 /** @throws ProtocolError on an unknown type or a payload that is not exactly what the type has */
@@ -166,5 +168,9 @@ export const frameFor = {
   killAll: (signo: number): Buffer => write(0x0a, (w) => w.u8(signo)),
   probe: (request: number, port: number): Buffer => write(0x0b, (w) => w.u32(request).u16(port)),
   ping: (request: number): Buffer => write(0x0c, (w) => w.u32(request)),
+  mount: (request: number, source: string, target: string): Buffer =>
+    write(0x0e, (w) => w.u32(request).text(source).text(target)),
+  unmount: (request: number, source: string, target: string): Buffer =>
+    write(0x0f, (w) => w.u32(request).text(source).text(target)),
   hangUp: (): Buffer => write(0x0d, (w) => w),
 } as const;

@@ -9,9 +9,13 @@ import {
   claimFrame,
   forgetFrame,
   killFrame,
+  type LauncherMount,
+  type LauncherUnmount,
+  mountFrame,
   type ProcessId,
   type Spawn,
   spawnFrame,
+  unmountFrame,
   watchFrame,
 } from "./frames.ts";
 import { LauncherError } from "./launcher-error.ts";
@@ -197,6 +201,25 @@ export class Launcher {
     return abortable(() => this.#do((number) => claimFrame(number, claim), "build the root file system"), signal);
   }
 
+  /**
+   * Mounts into the root of a sandbox that runs.
+   * @returns the kernel's number of the mount
+   * @throws LauncherError with the step that failed
+   */
+  async mount(mount: LauncherMount, signal?: AbortSignal): Promise<number> {
+    const mounted = async () => {
+      const answer = await this.#connection.ask((request) => mountFrame(request, mount), "mounted");
+      if (answer.errno !== 0) throw new LauncherError(`mount ${mount.path}`, answer.errno, answer.step);
+      return answer.number;
+    };
+    return abortable(mounted, signal, (number) => this.#unmountAbandoned({ ...mount, number, isLazy: true }));
+  }
+
+  /** @throws LauncherError EBUSY when something uses it, ESTALE when something else is there */
+  async unmount(unmount: LauncherUnmount, signal?: AbortSignal): Promise<void> {
+    return abortable(() => this.#do((request) => unmountFrame(request, unmount), `unmount ${unmount.path}`), signal);
+  }
+
   /** Signals a watched process. @throws LauncherError ESRCH when it is not watched, has ended, or another has that pid */
   async kill(id: ProcessId, number: number, signal?: AbortSignal): Promise<void> {
     return abortable(() => this.#do((request) => killFrame(request, id, number), `signal process ${id.pid}`), signal);
@@ -224,6 +247,13 @@ export class Launcher {
     this.kill(id, constants.signals.SIGKILL).catch((error: unknown) => {
       const isGone = error instanceof LauncherError && error.errno === "ESRCH";
       if (!isGone && !this.#connection.hasEnded) this.#log(`process ${id.pid} was not killed: ${error}`);
+    });
+  }
+
+  /** Nobody waits for it any more, and nothing has used it. */
+  #unmountAbandoned(unmount: LauncherUnmount): void {
+    this.unmount(unmount).catch((error: unknown) => {
+      if (!this.#connection.hasEnded) this.#log(`${unmount.path} was not unmounted: ${error}`);
     });
   }
 

@@ -1,12 +1,29 @@
 /** Messages between the daemon and the launcher, as native/PROTOCOL.md defines them: values to frames and back. */
 import { type Frame, FrameWriter, PayloadReader, ProtocolError } from "../init/frames.ts";
 
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 /** Bytes of type and payload, each way. */
 export const frameLimit = 1024 ** 2;
 
-const requestTypes = { attach: 0x40, spawn: 0x41, watch: 0x42, forget: 0x43, kill: 0x44, claim: 0x45 } as const;
-const answerTypes = { greeting: 0xc1, spawned: 0xc2, finished: 0xc3, watched: 0xc4, gone: 0xc5, done: 0xc6 } as const;
+const requestTypes = {
+  attach: 0x40,
+  spawn: 0x41,
+  watch: 0x42,
+  forget: 0x43,
+  kill: 0x44,
+  claim: 0x45,
+  mount: 0x46,
+  unmount: 0x47,
+} as const;
+const answerTypes = {
+  greeting: 0xc1,
+  spawned: 0xc2,
+  finished: 0xc3,
+  watched: 0xc4,
+  gone: 0xc5,
+  done: 0xc6,
+  mounted: 0xc7,
+} as const;
 
 /** A process by its pid and field 22 of /proc/PID/stat (clock ticks since boot), which together are never used twice. */
 export interface ProcessId {
@@ -65,6 +82,36 @@ export interface Claim {
   readonly pivot: boolean;
 }
 
+/** What is mounted into the root of a sandbox that runs. */
+export interface LauncherMount {
+  readonly mountNamespacePid: number;
+  /** 0 for none. */
+  readonly userNamespacePid: number;
+  readonly rootId: number;
+  /** Read-only directories, the lowest first; none: `source` is bound. */
+  readonly layers: readonly string[];
+  /** A block device with an ext4 file system, or a directory; empty: read-only. */
+  readonly writable: string;
+  /** The directory in it that holds `upper` and `work`. */
+  readonly place: string;
+  readonly source: string;
+  /** Shows only this directory of it; empty: all. */
+  readonly subPath: string;
+  readonly isReadOnly: boolean;
+  /** Directory of the mount namespace that the path is looked up in. */
+  readonly root: string;
+  readonly path: string;
+}
+
+export interface LauncherUnmount {
+  readonly mountNamespacePid: number;
+  readonly root: string;
+  readonly path: string;
+  readonly number: number;
+  /** Whatever still uses it keeps it until it lets go. */
+  readonly isLazy: boolean;
+}
+
 export type Answer =
   | {
       readonly type: "greeting";
@@ -82,7 +129,14 @@ export type Answer =
     }
   | { readonly type: "watched"; readonly request: number; readonly errno: number; readonly startTime: number }
   | ({ readonly type: "gone"; readonly status: number } & ProcessId)
-  | { readonly type: "done"; readonly request: number; readonly errno: number; readonly step: string };
+  | { readonly type: "done"; readonly request: number; readonly errno: number; readonly step: string }
+  | {
+      readonly type: "mounted";
+      readonly request: number;
+      readonly errno: number;
+      readonly step: string;
+      readonly number: number;
+    };
 
 function frame(type: number, writer: FrameWriter): Buffer {
   return writer.frame(type, frameLimit);
@@ -124,6 +178,18 @@ export function claimFrame(request: number, claim: Claim): Buffer {
   return frame(requestTypes.claim, writer.u8(Number(claim.pivot)));
 }
 
+export function mountFrame(request: number, mount: LauncherMount): Buffer {
+  const writer = new FrameWriter().u32(request);
+  writer.u32(mount.mountNamespacePid).u32(mount.userNamespacePid).u32(mount.rootId);
+  texts(writer, mount.layers).text(mount.writable).text(mount.place).text(mount.source).text(mount.subPath);
+  return frame(requestTypes.mount, writer.u8(Number(mount.isReadOnly)).text(mount.root).text(mount.path));
+}
+
+export function unmountFrame(request: number, unmount: LauncherUnmount): Buffer {
+  const writer = new FrameWriter().u32(request).u32(unmount.mountNamespacePid).text(unmount.root).text(unmount.path);
+  return frame(requestTypes.unmount, writer.offset(unmount.number).u8(Number(unmount.isLazy)));
+}
+
 function bindFlags({ isReadOnly, isFile, isIdmapped, isDevice }: Bind): number {
   return [isReadOnly, isFile, isIdmapped, isDevice].reduce((flags, is, bit) => flags | (Number(is ?? false) << bit), 0);
 }
@@ -161,6 +227,8 @@ function readAnswer(type: number, reader: PayloadReader): Answer {
       return { type: "gone", ...readProcess(reader), status: reader.i32() };
     case answerTypes.done:
       return { type: "done", request: reader.u32(), ...readFailure(reader) };
+    case answerTypes.mounted:
+      return { type: "mounted", request: reader.u32(), ...readFailure(reader), number: reader.offset() };
     default:
       throw new ProtocolError(`cannot understand an answer of type ${type}`);
   }

@@ -19,11 +19,34 @@ export async function copyUpper(
   target: string,
   signal: AbortSignal,
 ): Promise<void> {
+  const argv = ["cp", "--archive", "--no-target-directory", join(point, "upper"), target];
+  await withDisk(launcher, disk, point, () => run(launcher, argv, signal), signal);
+}
+
+/** Removes a directory of the disk that the sandbox does not see. */
+export async function removeFromDisk(
+  launcher: Launcher,
+  disk: string,
+  point: string,
+  place: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const argv = ["rm", "-rf", "--one-file-system", "--", join(point, place)];
+  await withDisk(launcher, disk, point, () => run(launcher, argv, signal), signal);
+}
+
+async function withDisk(
+  launcher: Launcher,
+  disk: string,
+  point: string,
+  use: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   const device = await loopDevice(disk);
   await mkdir(point, { mode: 0o700 });
   try {
     await run(launcher, ["mount", "-t", "ext4", "-o", "nosuid,nodev", device, point], signal);
-    await run(launcher, ["cp", "--archive", "--no-target-directory", join(point, "upper"), target], signal);
+    await use();
   } finally {
     await letGoOfUpper(launcher, point);
   }
@@ -38,7 +61,7 @@ export async function letGoOfUpper(launcher: Launcher, point: string): Promise<v
 }
 
 /** @throws AtollError when the disk is attached to none */
-async function loopDevice(disk: string): Promise<string> {
+export async function loopDevice(disk: string): Promise<string> {
   for (const name of await readdir("/sys/block")) {
     if (!name.startsWith("loop")) continue;
     // The file is there while the device has a backing file.

@@ -78,6 +78,7 @@ export async function destroy(live: LiveSandbox): Promise<void> {
     await live.hangUp();
     live.removeControlDirectory();
     row.isDestroyed = true;
+    context.store.mounts.removeOf(row.id);
     live.note("removed");
   } catch (error) {
     live.failures += 1;

@@ -175,10 +175,14 @@ export class Sandboxes {
 
   /** What those that are not removed yet stand on. */
   imagesInUse() {
+    const mounts = this.#context.store.mounts.list();
     const specs = [...this.#live.values()].filter(({ row }) => !row.isDestroyed || row.state !== "finished");
     return {
-      images: new Set(specs.flatMap(({ row }) => row.spec.imageId ?? [])),
-      layers: new Set(specs.flatMap(({ row }) => row.spec.layers ?? [])),
+      images: new Set([
+        ...specs.flatMap(({ row }) => row.spec.imageId ?? []),
+        ...mounts.flatMap((row) => row.imageId ?? []),
+      ]),
+      layers: new Set([...specs.flatMap(({ row }) => row.spec.layers ?? []), ...mounts.flatMap((row) => row.layers)]),
     };
   }
 

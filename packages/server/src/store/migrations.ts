@@ -114,6 +114,17 @@ const migrations: readonly string[] = [
   DROP TABLE named_secrets;
   CREATE INDEX secrets_unnamed ON secrets (used_at) WHERE name IS NULL;
   `,
+  // What is mounted into sandboxes that are not removed yet.
+  `
+  CREATE TABLE sandbox_mounts (
+    sandbox_id TEXT NOT NULL REFERENCES sandboxes (id) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    image_id TEXT,
+    layers TEXT NOT NULL,
+    mounted TEXT NOT NULL,
+    PRIMARY KEY (sandbox_id, path)
+  ) STRICT;
+  `,
 ];
 
 /** @throws Error when the database was written by a newer server */

@@ -9,7 +9,7 @@ import type {
   SandboxState,
   TimelineEntry,
 } from "@atoll/protocol";
-import type { HolderRecord } from "../engine/engine.ts";
+import type { HolderRecord, Mounted } from "../engine/engine.ts";
 
 /** A request with every default filled in. Values of variables are not here but sealed in `environment`. */
 export interface SandboxSpec {
@@ -91,6 +91,17 @@ export interface ImageRow {
   readonly origin: ImageOrigin;
   readonly createdAt: number;
   usedAt: number;
+}
+
+/** Something mounted into a sandbox after its root. */
+export interface MountRow {
+  readonly sandboxId: string;
+  readonly path: string;
+  /** Of an image's mount. */
+  readonly imageId?: string | undefined;
+  /** Ids of the layers it stands on. */
+  readonly layers: readonly string[];
+  readonly mounted: Mounted;
 }
 
 /** An immutable directory tree of the store. */

@@ -2,6 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { migrate } from "./migrations.ts";
 import { imagesTable, layersTable } from "./sqlite-images.ts";
+import { mountsTable } from "./sqlite-mounts.ts";
 import { answersTable, appsTable, secretsTable, tokensTable } from "./sqlite-names.ts";
 import { processesTable } from "./sqlite-processes.ts";
 import { sandboxTable } from "./sqlite-sandboxes.ts";
@@ -22,6 +23,7 @@ export function openSqlite(path: string): Store {
     apps: appsTable(database),
     sandboxes: sandboxTable(database),
     processes: processesTable(database),
+    mounts: mountsTable(database),
     images: imagesTable(database),
     layers: layersTable(database),
     secrets: secretsTable(database),

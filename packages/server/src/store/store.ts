@@ -1,5 +1,15 @@
 import type { SandboxState } from "@atoll/protocol";
-import type { AnswerRow, AppRow, ImageRow, LayerRow, ProcessRow, SandboxRow, SecretRow, TokenRow } from "./rows.ts";
+import type {
+  AnswerRow,
+  AppRow,
+  ImageRow,
+  LayerRow,
+  MountRow,
+  ProcessRow,
+  SandboxRow,
+  SecretRow,
+  TokenRow,
+} from "./rows.ts";
 
 /**
  * What this machine remembers. Calls are synchronous: a commit costs some 20 microseconds and no disk flush, and what runs
@@ -12,6 +22,7 @@ export interface Store {
   readonly apps: Apps;
   readonly sandboxes: SandboxTable;
   readonly processes: ProcessesTable;
+  readonly mounts: MountsTable;
   readonly images: ImagesTable;
   readonly layers: LayersTable;
   readonly secrets: Secrets;
@@ -45,6 +56,15 @@ export interface SandboxTable {
   /** With its processes. */
   remove(id: string): void;
   ids(): string[];
+}
+
+export interface MountsTable {
+  insert(row: MountRow): void;
+  of(sandboxId: string): MountRow[];
+  /** Of all sandboxes. */
+  list(): MountRow[];
+  remove(sandboxId: string, path: string): void;
+  removeOf(sandboxId: string): void;
 }
 
 export interface FinishedFilter {

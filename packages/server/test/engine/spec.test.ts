@@ -9,6 +9,7 @@ const holder = {
   hostname: "h",
   holderRoot: "/holder",
   controlDirectory: "/control",
+  mountsDirectory: "/mounts",
   networkNamespace: "/run/netns/slot1",
 };
 const uids = { base: 0x7000_0000, size: 65_536 };

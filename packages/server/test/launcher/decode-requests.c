@@ -40,6 +40,13 @@ static void touch_claim(const struct claim *claim) {
   }
 }
 
+static void touch_mount(const struct mount_request *mount) {
+  const char *const strings[] = {mount->writable, mount->place, mount->source, mount->sub_path, mount->root, mount->path};
+  touch_list(&mount->layers);
+  for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+    touch(strings[i]);
+}
+
 /* As the launcher takes frames: up to the first that is not a request. */
 static size_t decode_stream(const uint8_t *bytes, size_t count) {
   struct request request;
@@ -50,6 +57,12 @@ static size_t decode_stream(const uint8_t *bytes, size_t count) {
       touch_spawn(&request.spawn);
     if (request.type == CLAIM)
       touch_claim(&request.claim);
+    if (request.type == MOUNT)
+      touch_mount(&request.mount);
+    if (request.type == UNMOUNT) {
+      touch(request.unmount.root);
+      touch(request.unmount.path);
+    }
     request_free(&request);
     bytes += taken;
     count -= taken;

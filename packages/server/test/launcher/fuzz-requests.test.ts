@@ -9,8 +9,10 @@ import {
   claimFrame,
   forgetFrame,
   killFrame,
+  mountFrame,
   type Spawn,
   spawnFrame,
+  unmountFrame,
   watchFrame,
 } from "../../src/launcher/frames.ts";
 import { Random } from "../init/random.ts";
@@ -50,6 +52,23 @@ function spawn(): Spawn {
   };
 }
 
+function mount(): Buffer {
+  const flag = random.below(2) === 0;
+  const where = { mountNamespacePid: number(), root: text(), path: text() };
+  if (flag) return unmountFrame(number(), { ...where, number: number(), isLazy: random.below(2) === 0 });
+  return mountFrame(number(), {
+    ...where,
+    userNamespacePid: number(),
+    rootId: number(),
+    layers: texts(),
+    writable: text(),
+    place: text(),
+    source: text(),
+    subPath: text(),
+    isReadOnly: flag,
+  });
+}
+
 function claim(): Buffer {
   const flag = () => random.below(2) === 0;
   const bind = () => ({ source: text(), destination: text(), isReadOnly: flag(), isFile: flag(), isDevice: flag() });
@@ -69,7 +88,7 @@ function claim(): Buffer {
 
 function validFrame(): Buffer {
   const id = { pid: number(), startTime: number() };
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0:
       return attachFrame();
     case 1:
@@ -81,6 +100,8 @@ function validFrame(): Buffer {
     case 4:
     case 5:
       return spawnFrame(number(), spawn());
+    case 6:
+      return mount();
     default:
       return claim();
   }

@@ -74,6 +74,8 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine & { readon
       keys.delete(record.key);
     },
     copyWritten: async () => Promise.reject(new Error("the plain engine has no layers")),
+    mount: async () => Promise.reject(new Error("the plain engine has no mounts")),
+    unmount: async () => Promise.reject(new Error("the plain engine has no mounts")),
     usage: async () => ({ memoryBytes: 0, cpuMs: 0, pids: 0, oomKills: options.oomKills?.() ?? 0 }),
   };
 }

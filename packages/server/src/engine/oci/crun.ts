@@ -39,6 +39,7 @@ export function crun(launcher: Launcher, stateDirectory: string): Runtime {
       moves: carriedMounts,
       hasSysfs: true,
       pivot: true,
+      mounts: { root: "/" },
       enter: "",
     }),
     // Made by the runtime when it is first used.

@@ -1,13 +1,14 @@
 /** Sandboxes through an OCI runtime: the engine's promise kept with a runtime, a cgroup, a network slot and a disk for each. */
 import { statSync } from "node:fs";
-import { chmod, chown, mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Isolation } from "@atoll/protocol";
 import type { Cgroups } from "../../cgroups/cgroups.ts";
 import { messageOf } from "../../error.ts";
+import { randomText } from "../../id.ts";
 import { type Launcher, LauncherError, type WatchedProcess } from "../../launcher/client.ts";
-import { copyUpper, letGoOfUpper, removeMountPoints } from "../../layers/upper.ts";
+import { copyUpper, letGoOfUpper, loopDevice, removeFromDisk, removeMountPoints } from "../../layers/upper.ts";
 import { makeWritable, removeWritable } from "../../layers/writable.ts";
 import type { Gateway } from "../../network/gateway.ts";
 import { resolvConf } from "../../network/resolver.ts";
@@ -20,12 +21,15 @@ import type {
   Holder,
   HolderEnd,
   HolderRecord,
+  Mount,
+  Mounted,
   PrepareRequest,
   Usage,
 } from "../engine.ts";
 import { bindsOf } from "./binds.ts";
+import { mountFailure, mountOf, placeOnDisk, unmountFailure } from "./mounting.ts";
 import type { Runtime } from "./runtime.ts";
-import { ownMounts } from "./spec.ts";
+import { laterMounts, ownMounts } from "./spec.ts";
 import type { UidRanges } from "./uid-ranges.ts";
 
 export interface Machine {
@@ -151,11 +155,14 @@ export class OciEngine implements Engine {
         hostname: key,
         holderRoot: this.#machine.places.holderRoot,
         controlDirectory,
+        mountsDirectory: this.#mountPoints(key),
         networkNamespace: slot.namespace,
       },
       uids,
     );
     await mkdir(bundle, { mode: 0o700 });
+    await mkdir(this.#mountPoints(key));
+    await mkdir(join(controlDirectory, basename(laterMounts)), { recursive: true });
     const { nameServers, search } = this.#machine.gateway.resolver;
     await writeFile(join(bundle, "config.json"), JSON.stringify(spec));
     await writeFile(join(bundle, "resolv.conf"), resolvConf({ nameServers, search }), { mode: 0o644 });
@@ -191,10 +198,7 @@ export class OciEngine implements Engine {
       await makeWritable(this.#machine.launcher, disk, claim.limits.diskBytes, signal);
     }
     this.#limit(record.key, claim);
-    const attachment = this.#runtime.attachment({
-      pid: Number(record.details.pid),
-      rootPid: Number(record.details.rootPid),
-    });
+    const attachment = this.#attachment(record);
     const bundle = join(this.#machine.places.bundles, record.key);
     const rootId = Number(record.details.uidBase);
     const binds = bindsOf(claim, {
@@ -306,6 +310,53 @@ export class OciEngine implements Engine {
     return { pausedMs };
   }
 
+  async mount(record: HolderRecord, mount: Mount, signal: AbortSignal): Promise<Mounted> {
+    const name = randomText(12);
+    const isOnDisk = "layers" in mount.content && mount.content.writable === "disk";
+    const { mountNamespacePid, userNamespacePid, mounts } = this.#attachment(record);
+    const point = join(this.#mountPoints(record.key), name);
+    await using unwind = new AsyncDisposableStack();
+    if (mounts.bindFrom !== undefined) {
+      await mkdir(point);
+      unwind.defer(() => rmdir(point));
+    }
+    const wanted = mountOf(mount, {
+      name,
+      disk: isOnDisk ? await loopDevice(this.#disk(record.key)) : "",
+      empty: this.#machine.places.empty,
+      path: mounts.bindFrom === undefined ? mount.path : `/${name}`,
+    });
+    const rootId = Number(record.details.uidBase);
+    const number = await this.#machine.launcher
+      .mount({ ...wanted, mountNamespacePid, userNamespacePid, rootId, root: mounts.root }, signal)
+      .catch((error: unknown) => Promise.reject(mountFailure(mount, error)));
+    unwind.move();
+    return {
+      path: mount.path,
+      name,
+      number,
+      isOnDisk,
+      ...(mounts.bindFrom && { bindFrom: `${mounts.bindFrom}/${name}` }),
+    };
+  }
+
+  async unmount({ key, details }: HolderRecord, mounted: Mounted, signal: AbortSignal): Promise<void> {
+    const { launcher } = this.#machine;
+    const { path, name, number, bindFrom } = mounted;
+    const { mountNamespacePid, mounts } = this.#attachment({ details });
+    // gVisor remembers files of it, which keeps it in use outside for a while after it is unmounted inside.
+    const isLazy = bindFrom !== undefined;
+    const request = { mountNamespacePid, root: mounts.root, path: isLazy ? `/${name}` : path, number, isLazy };
+    await launcher.unmount(request, signal).catch((error: unknown) => Promise.reject(unmountFailure(path, error)));
+    if (isLazy) await rmdir(join(this.#mountPoints(key), name));
+    if (mounted.isOnDisk)
+      await removeFromDisk(launcher, this.#disk(key), this.#copyPoint(key), placeOnDisk(name), signal);
+  }
+
+  #attachment({ details }: Pick<HolderRecord, "details">) {
+    return this.#runtime.attachment({ pid: Number(details.pid), rootPid: Number(details.rootPid) });
+  }
+
   async usage(record: HolderRecord): Promise<Usage> {
     return this.#machine.cgroups.usage(record.key);
   }
@@ -313,6 +364,11 @@ export class OciEngine implements Engine {
   /** Where a disk is mounted while it is copied. */
   #copyPoint(key: string): string {
     return join(this.#machine.places.bundles, key, "written");
+  }
+
+  /** What is mounted later is attached here first, where a runtime wants that. */
+  #mountPoints(key: string): string {
+    return join(this.#machine.places.bundles, key, "mounts");
   }
 
   #disk(key: string): string {

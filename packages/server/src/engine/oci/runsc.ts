@@ -4,7 +4,7 @@ import { AtollError } from "../../error.ts";
 import type { Launcher } from "../../launcher/client.ts";
 import { runDetached } from "./run-detached.ts";
 import type { Runtime, StartRequest } from "./runtime.ts";
-import { gvisorSpec, rootMount } from "./spec.ts";
+import { gvisorSpec, laterMounts, rootMount } from "./spec.ts";
 
 const stepLimitMs = 60_000;
 const MiB = 1024 ** 2;
@@ -51,6 +51,7 @@ export function runsc(launcher: Launcher, binary: string, stateDirectory: string
       moves: [],
       hasSysfs: false,
       pivot: false,
+      mounts: { root: `/root${laterMounts}`, bindFrom: laterMounts },
       enter: rootMount,
     }),
     list: async () => [...new Set((await filesIn(root)).flatMap((name) => keyIn(name) ?? []))],

@@ -44,6 +44,8 @@ export interface Attachment {
   readonly moves: readonly string[];
   readonly hasSysfs: boolean;
   readonly pivot: boolean;
+  /** Where the mount namespace has what is mounted later, and where init binds it from when that is not seen inside by itself. */
+  readonly mounts: { readonly root: string; readonly bindFrom?: string };
   /** For init's SETUP frame: where init itself has to enter the root; empty when that is done from outside. */
   readonly enter: string;
 }

@@ -6,6 +6,8 @@ export interface HolderSpec {
   /** Holds `init` and empty mount points; read-only and shared by all holders. */
   readonly holderRoot: string;
   readonly controlDirectory: string;
+  /** Host directory with the mount points of what is mounted later; for gVisor. */
+  readonly mountsDirectory: string;
   readonly networkNamespace: string;
 }
 
@@ -45,6 +47,8 @@ const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc
 
 /** Where the control directory appears inside; init knows it as well. */
 export const controlMount = "/.atoll";
+/** gVisor sees later mounts below a directory that it looks up anew each time, as it does with all that is bound. */
+export const laterMounts = `${controlMount}/mounts`;
 /** Directory of the holder's root to which the sandbox's own root is attached. */
 export const rootMount = "/newroot";
 /** Directories of the holder's root; all but the last are carried over into the sandbox's own root. */
@@ -119,6 +123,13 @@ export function gvisorSpec(holder: HolderSpec) {
       { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] },
       { destination: "/dev/shm", type: "tmpfs", source: "tmpfs", options: ["mode=1777"] },
       controlBind(holder),
+      {
+        destination: laterMounts,
+        type: "bind",
+        source: holder.mountsDirectory,
+        // Of the mount points alone; init makes what it binds from there writable.
+        options: ["bind", "ro", "nodev"],
+      },
     ],
     linux: {
       namespaces: [
