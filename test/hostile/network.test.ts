@@ -17,6 +17,8 @@ useServer();
 const probes = useProbes();
 
 const metadataAddress = "169.254.169.254";
+/** Another address of the peer, of a range that documentation is written with. */
+const otherAddress = "203.0.113.77";
 const gatewayAddress = "169.254.1.1";
 const abstractName = `atoll-test-${process.pid}`;
 
@@ -27,7 +29,7 @@ before(async () => {
   host = await listen([], abstractName);
   const launcher = readFileSync(join(process.env.ATOLL_STATE_DIR ?? "", "run/launcher.pid"), "utf8").trim();
   gateway = await listen(["nsenter", `--net=/proc/${launcher}/ns/net`]);
-  peer = await openPeer([metadataAddress]);
+  peer = await openPeer([metadataAddress, otherAddress]);
 });
 after(async () => {
   for (const listener of [host, gateway, peer]) await listener?.stop();
@@ -133,19 +135,78 @@ eachIsolation((isolation) => {
     }
   });
 
-  test("without a network there is loopback and nothing else", async () => {
+  test("with a blocked network there is loopback, and nothing leaves", async () => {
     await using blocked = await newSandbox({ isolation, blockNetwork: true });
     await probes.install(blocked);
     for (const address of [peer.address, metadataAddress, gatewayAddress, peer.hostAddress])
       for (const protocol of ["tcp", "udp"])
         await probes.assertRefused(blocked, [protocol, address, String(peer.port)]);
     await probes.assertRefused(blocked, ["tcp", "127.0.0.1", String(host.port)]);
+    await probes.assertRefused(blocked, ["tcp6", "ff02::1", String(peer.port), "eth0"]);
+    const { address, port } = await serveIn(blocked);
+    assert.equal(isReached([], ["tcp", address, port]), false, "nor does the host reach in");
     const loopback = await shell(
       blocked,
-      "python3 -c \"import socket; s = socket.create_server(('127.0.0.1', 80)); socket.create_connection(('127.0.0.1', 80)); print('up')\"; ls /sys/class/net 2>/dev/null",
+      "python3 -c \"import socket; s = socket.create_server(('127.0.0.1', 80)); socket.create_connection(('127.0.0.1', 80)); print('up')\"",
     );
-    assert.equal(loopback.stdout.replace("lo\n", ""), "up\n");
+    assert.equal(loopback.stdout, "up\n");
   });
+
+  test("an allowlist lets out to its ranges alone, and never to the metadata address or the host", async () => {
+    await using listed = await newSandbox({ isolation, outboundCidrAllowlist: [`${peer.address}/32`, "::/0"] });
+    await probes.install(listed);
+    for (const protocol of ["tcp", "udp"])
+      assert.equal((await attempt(listed, protocol, peer.address)).stdout, "reached\n", protocol);
+    for (const address of [otherAddress, metadataAddress, peer.hostAddress, gatewayAddress])
+      for (const protocol of ["tcp", "udp"]) await probes.assertRefused(listed, [protocol, address, String(peer.port)]);
+    await listed.updateNetworkPolicy({ outboundCidrAllowlist: ["0.0.0.0/0"] });
+    assert.equal((await attempt(listed, "tcp", otherAddress)).stdout, "reached\n");
+    for (const address of [metadataAddress, peer.hostAddress])
+      await probes.assertRefused(listed, ["tcp", address, String(peer.port)]);
+    const { address, port } = await serveIn(listed);
+    probes.assertReached([], ["tcp", address, port]);
+  });
+
+  test("a change of the policy cuts open connections that it does not allow, and leaves the others", async () => {
+    await using changing = await newSandbox({ isolation });
+    const first = await openConnection(changing, peer.address);
+    const second = await openConnection(changing, otherAddress);
+    assert.deepEqual([await first.echo(), await second.echo()], ["alive", "alive"]);
+    await changing.updateNetworkPolicy({ outboundCidrAllowlist: [`${peer.address}/32`] });
+    assert.deepEqual([await first.echo(), await second.echo()], ["alive", "cut"]);
+    await changing.updateNetworkPolicy({ blockNetwork: true });
+    assert.equal(await first.echo(), "cut");
+    await changing.updateNetworkPolicy({});
+    assert.equal(await (await openConnection(changing, otherAddress)).echo(), "alive");
+  });
+
+  async function attempt(within: Sandbox, protocol: string, address: string) {
+    return run(within, ["/tmp/escape", protocol, address, String(peer.port)]);
+  }
+
+  /** A connection that is held in the sandbox; each echo says whether it still carries bytes there and back. */
+  async function openConnection(within: Sandbox, address: string): Promise<{ echo(): Promise<string> }> {
+    const program = `
+import socket, sys
+peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), 30)
+peer.settimeout(3)
+print("open")
+for _ in sys.stdin:
+    try:
+        peer.sendall(b"ping"); print("alive" if peer.recv(16) else "cut")
+    except OSError: print("cut")`;
+    const process = await within.exec("python3", "-uc", program, address, String(peer.port));
+    const lines = process.stdout[Symbol.asyncIterator]();
+    const next = async () => String((await lines.next()).value).trim();
+    assert.equal(await next(), "open");
+    return {
+      echo: async () => {
+        process.stdin.write("\n");
+        await process.stdin.drain();
+        return next();
+      },
+    };
+  }
 
   /** UDP by what arrives, since an answer may come from another of the listener's addresses: the host's own datagram does, this does not. */
   async function assertUnheard(listener: Listener, address: string): Promise<void> {

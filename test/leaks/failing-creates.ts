@@ -72,7 +72,7 @@ async function create(engine: Engine, key: string, signal: AbortSignal): Promise
   await once(server, "listening");
   let record: HolderRecord | undefined;
   try {
-    const holder = await engine.prepare({ key, controlDirectory, network: "open" }, signal);
+    const holder = await engine.prepare({ key, controlDirectory }, signal);
     record = holder.record;
     const limits = { cpu: 1, memoryBytes: 128 * 1024 ** 2, pids: 100, diskBytes: 32 * 1024 ** 2 };
     await engine.claim(holder, { layers: [layer], limits, devices: [], mounts: [] }, signal);

@@ -1,7 +1,7 @@
 /** What the options of the command line are called in the SDK. Pure. */
-import type { ExecOptions, Pty, SandboxCreateOptions } from "@atoll/sdk";
+import type { ExecOptions, NetworkPolicyOptions, Pty, SandboxCreateOptions } from "@atoll/sdk";
 import type { Values } from "./option.ts";
-import type { commandOptions, sandboxOptions } from "./options.ts";
+import type { commandOptions, networkOptions, sandboxOptions } from "./options.ts";
 
 export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | undefined): SandboxCreateOptions {
   return {
@@ -15,10 +15,18 @@ export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | 
     openFilesLimit: values["open-files"],
     gpu: values.gpu,
     idleTimeoutMs: values["idle-timeout"],
-    blockNetwork: values["block-network"] || undefined,
+    ...networkPolicy(values),
     app: values.app,
     name: values.name,
     tags: Object.keys(values.tag).length > 0 ? values.tag : undefined,
+  };
+}
+
+export function networkPolicy(values: Values<typeof networkOptions>): NetworkPolicyOptions {
+  const ranges = values["allow-cidr"];
+  return {
+    blockNetwork: values["block-network"] || undefined,
+    outboundCidrAllowlist: ranges.length > 0 ? ranges : undefined,
   };
 }
 

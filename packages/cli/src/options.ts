@@ -17,6 +17,16 @@ export const commandOptions = {
   timeout: one("DURATION", "Longest lifetime, such as 30s, 5m or 1h.", duration),
 };
 
+/** What a sandbox may reach. */
+export const networkOptions = {
+  "block-network": flag("Leave nothing but loopback."),
+  "allow-cidr": many(
+    "RANGE",
+    "Let out to this range alone, such as 203.0.113.0/24; may be repeated.",
+    (ranges) => ranges,
+  ),
+};
+
 /** Of everything that makes a sandbox. */
 export const sandboxOptions = {
   image: one("IMAGE", "Name or id of an image; the default base image when absent.", text),
@@ -30,7 +40,7 @@ export const sandboxOptions = {
   "open-files": one("COUNT", "Most open files of each process.", integer),
   gpu: one("MODEL", 'GPU model and count, such as A100 or A100:2, or "any".', text),
   "idle-timeout": one("DURATION", "Longest time without a running exec, stdin or connection.", duration),
-  "block-network": flag("Leave nothing but loopback."),
+  ...networkOptions,
   app: one("NAME", 'App that the sandbox belongs to, made if it is new; "default" when absent.', text),
   name: one("NAME", "Name of the sandbox, unique among the app's running ones.", text),
   tag: many("KEY=VALUE", "Label to find the sandbox by.", pairs),

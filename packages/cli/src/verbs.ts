@@ -77,6 +77,12 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/terminate.ts")).terminate,
   },
   {
+    name: "network",
+    summary: "Show or change what a sandbox may reach",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/network.ts")).network,
+  },
+  {
     name: "tag",
     summary: "Show, set or remove a sandbox's tags",
     group: "Sandboxes",

@@ -1,5 +1,6 @@
 /** Sandboxes: what one is created with, what is known of it, and the operations on it. */
 import Type, { type Static } from "typebox";
+import { NetworkPolicy, networkPolicyFields } from "./network.ts";
 import { ofSandbox, waitQuery } from "./parameters.ts";
 import type { Route } from "./route.ts";
 import { AbsolutePath, Argv, closed, Environment, Id, Instant, Isolation, Name, Pty, Result, Tags } from "./values.ts";
@@ -74,7 +75,7 @@ export const SandboxCreate = Type.Object(
         description: "Longest time without a running exec, stdin or connection.",
       }),
     ),
-    blockNetwork: Type.Optional(Type.Boolean({ description: "Leave nothing but loopback." })),
+    ...networkPolicyFields,
     readinessProbe: Type.Optional(ReadinessProbe),
   },
   closed,
@@ -115,6 +116,7 @@ export const Sandbox = Type.Object(
     timeoutMs: Type.Integer(),
     idleTimeoutMs: Type.Optional(Type.Integer()),
     blockNetwork: Type.Boolean(),
+    outboundCidrAllowlist: networkPolicyFields.outboundCidrAllowlist,
     createdAt: Instant,
     startedAt: Type.Optional(Instant),
     deadlineAt: Type.Optional(Instant),
@@ -202,6 +204,14 @@ export const sandboxRoutes = {
     summary: "Replace the sandbox's tags",
     params: ofSandbox,
     body: Type.Object({ tags: SandboxCreate.properties.tags }, closed),
+    response: Sandbox,
+  },
+  updateNetworkPolicy: {
+    method: "PUT",
+    path: "/v1/sandboxes/{sandboxId}/network-policy",
+    summary: "Replace what the sandbox may reach, on open connections too",
+    params: ofSandbox,
+    body: NetworkPolicy,
     response: Sandbox,
   },
 } as const satisfies Record<string, Route>;

@@ -3,6 +3,7 @@ export * from "./apps.ts";
 export * from "./files.ts";
 export * from "./images.ts";
 export * from "./mounts.ts";
+export { NetworkPolicy } from "./network.ts";
 export * from "./processes.ts";
 export * from "./sandboxes.ts";
 export * from "./secrets.ts";

@@ -70,7 +70,7 @@ export {
   type RunOptions,
 } from "./image.ts";
 export type { BuildEvent } from "./image-build.ts";
-export type { ExecOptions, SandboxCreateOptions } from "./options.ts";
+export type { ExecOptions, NetworkPolicyOptions, SandboxCreateOptions } from "./options.ts";
 export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts";
 export { Process, type ProcessInfo } from "./process.ts";
 export type { FinishedResult, WaitOptions } from "./result.ts";

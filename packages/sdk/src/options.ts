@@ -3,7 +3,7 @@ import type { App } from "./app.ts";
 import { checkOptions } from "./arguments.ts";
 import type { CallOptions } from "./client.ts";
 import { InvalidError } from "./errors.ts";
-import type { Exec, Isolation, Pty, ReadinessProbe, SandboxCreate } from "./generated/api.ts";
+import type { Exec, Isolation, NetworkPolicy, Pty, ReadinessProbe, SandboxCreate } from "./generated/api.ts";
 import type { Image } from "./image.ts";
 import { Secret } from "./secret.ts";
 import { sizeInBytes } from "./size.ts";
@@ -24,7 +24,17 @@ interface CommandOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-export interface SandboxCreateOptions extends CommandOptions, CallOptions {
+/** What a sandbox may reach; without any field everything but the machine itself, other sandboxes and link-local addresses. */
+export interface NetworkPolicyOptions {
+  /** Nothing leaves, by any protocol; loopback inside works. */
+  readonly blockNetwork?: boolean | undefined;
+  /** Only these IPv4 and IPv6 ranges are reached, such as "203.0.113.0/24"; with an empty list, nothing is. */
+  readonly outboundCidrAllowlist?: readonly string[] | undefined;
+  /** The same as `outboundCidrAllowlist`. */
+  readonly cidrAllowlist?: readonly string[] | undefined;
+}
+
+export interface SandboxCreateOptions extends CommandOptions, NetworkPolicyOptions, CallOptions {
   /** App, or name of one, that the sandbox belongs to; `default` when absent. */
   readonly app?: App | string | undefined;
   /** Unique among the app's running sandboxes. */
@@ -53,8 +63,6 @@ export interface SandboxCreateOptions extends CommandOptions, CallOptions {
   readonly gpu?: string | undefined;
   /** Longest time in milliseconds without a running exec, stdin or connection. */
   readonly idleTimeoutMs?: number | undefined;
-  /** Leave nothing but loopback. */
-  readonly blockNetwork?: boolean | undefined;
   /** `waitUntilReady` waits for a TCP port inside the sandbox, or for a command that exits with 0. */
   readonly readinessProbe?: ReadinessProbe | undefined;
 }
@@ -69,6 +77,11 @@ export interface ExecOptions extends CommandOptions {
 type Names<Options> = { readonly [name in keyof Required<Options>]: true };
 
 const commandOptionNames = { workdir: true, user: true, env: true, secrets: true, pty: true, timeoutMs: true } as const;
+const networkPolicyNames: Names<NetworkPolicyOptions> = {
+  blockNetwork: true,
+  outboundCidrAllowlist: true,
+  cidrAllowlist: true,
+};
 const execOptionNames: Names<ExecOptions> = { ...commandOptionNames, stdin: true, signal: true };
 const createOptionNames: Names<SandboxCreateOptions> = {
   app: true,
@@ -86,7 +99,7 @@ const createOptionNames: Names<SandboxCreateOptions> = {
   diskBytes: true,
   gpu: true,
   idleTimeoutMs: true,
-  blockNetwork: true,
+  ...networkPolicyNames,
   readinessProbe: true,
   client: true,
   signal: true,
@@ -95,9 +108,11 @@ const createOptionNames: Names<SandboxCreateOptions> = {
 /** The body of the request that creates a sandbox. Throws `InvalidError` for an option that does not exist. */
 export function sandboxCreateBody(argv: readonly string[], options: SandboxCreateOptions): SandboxCreate {
   checkOptions("create a sandbox", options, createOptionNames);
-  const { app, memory, memoryBytes, disk, diskBytes, image, client: _client, signal: _signal, ...rest } = options;
+  const { app, memory, memoryBytes, disk, diskBytes, image, cidrAllowlist: _alias, ...others } = options;
+  const { client: _client, signal: _signal, ...rest } = others;
   return {
     ...rest,
+    ...cidrField("create a sandbox", options),
     image: typeof image === "object" ? undefined : image,
     ...commandFields(options),
     command: argv.length > 0 ? argv : undefined,
@@ -105,6 +120,22 @@ export function sandboxCreateBody(argv: readonly string[], options: SandboxCreat
     memoryBytes: size("memory", memory, memoryBytes),
     diskBytes: size("disk", disk, diskBytes),
   };
+}
+
+/** The body of the request that replaces a network policy. Throws `InvalidError` for an option that does not exist. */
+export function networkPolicyBody(options: NetworkPolicyOptions): NetworkPolicy {
+  checkOptions("change the network policy", options, networkPolicyNames);
+  return { blockNetwork: options.blockNetwork, ...cidrField("change the network policy", options) };
+}
+
+function cidrField(what: string, { outboundCidrAllowlist, cidrAllowlist }: NetworkPolicyOptions) {
+  if (outboundCidrAllowlist && cidrAllowlist)
+    throw new InvalidError(`cannot ${what} with both outboundCidrAllowlist and cidrAllowlist`, {
+      code: "invalid_argument",
+      hint: "They are two names of one option: give one of them.",
+    });
+  const ranges = outboundCidrAllowlist ?? cidrAllowlist;
+  return { outboundCidrAllowlist: ranges && [...ranges] };
 }
 
 /** The body of the request that starts a process. Throws `InvalidError` for an option that does not exist. */

@@ -7,7 +7,14 @@ import { type FileMode, openFile, type SandboxFile } from "./file.ts";
 import { type FileOptions, SandboxFilesystem } from "./filesystem.ts";
 import type { Sandbox as SandboxInfo, SandboxState } from "./generated/api.ts";
 import { Image } from "./image.ts";
-import { type ExecOptions, execBody, type SandboxCreateOptions, sandboxCreateBody } from "./options.ts";
+import {
+  type ExecOptions,
+  execBody,
+  type NetworkPolicyOptions,
+  networkPolicyBody,
+  type SandboxCreateOptions,
+  sandboxCreateBody,
+} from "./options.ts";
 import type { OutputReader } from "./output.ts";
 import { Process } from "./process.ts";
 import { type FinishedResult, sandboxResult, type WaitOptions, waitUntil } from "./result.ts";
@@ -247,6 +254,17 @@ export class Sandbox implements AsyncDisposable {
   /** Replaces the sandbox's tags. */
   async setTags(tags: { readonly [name: string]: string }, options: Options = {}): Promise<void> {
     this.#seen(await this.#client.request("setSandboxTags", { params: this.#params, body: { tags }, ...options }));
+  }
+
+  /**
+   * Replaces what the sandbox may reach. Settles once it holds, for open connections too: those that are not allowed any more are cut.
+   * @param policy without a field, everything but the machine itself, other sandboxes and link-local addresses
+   * @throws {InvalidError} for a range that is none, and for a combination that cannot be
+   * @throws {ConflictError} when the sandbox has finished
+   */
+  async updateNetworkPolicy(policy: NetworkPolicyOptions, options: Options = {}): Promise<void> {
+    const body = networkPolicyBody(policy);
+    this.#seen(await this.#client.request("updateNetworkPolicy", { params: this.#params, body, ...options }));
   }
 
   /** Changes the size of the terminal of the sandbox's own command. */

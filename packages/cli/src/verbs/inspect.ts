@@ -1,6 +1,7 @@
 import { Sandbox, type SandboxInfo } from "@atoll/sdk";
 import { connect } from "../connect.ts";
 import { findSandboxId } from "../find-sandbox.ts";
+import { describePolicy } from "../network-policy.ts";
 import { json } from "../options.ts";
 import { paint, plain, printJson, printLine, printPairs } from "../print.ts";
 import { formatBytes, formatDuration } from "../quantity.ts";
@@ -55,7 +56,7 @@ function describe(info: SandboxInfo): [string, string | undefined][] {
     ["Processes", `at most ${info.pidsLimit}`],
     ["Open files", `at most ${info.openFilesLimit} a process`],
     ["GPUs", info.gpus?.join(" ")],
-    ["Network", info.blockNetwork ? "loopback only" : "open"],
+    ["Network", describePolicy(info)],
     ["Time limit", formatDuration(info.timeoutMs)],
     ["Idle limit", info.idleTimeoutMs === undefined ? undefined : formatDuration(info.idleTimeoutMs)],
     ["Created", info.createdAt],

@@ -258,6 +258,14 @@ export type Mount = {
   readonly image?: string | undefined;
 };
 
+/** What a sandbox may reach. Without any field: everything but the host, other sandboxes and link-local. */
+export type NetworkPolicy = {
+  /** Nothing leaves, by any protocol; loopback inside works. Excludes allowlists. */
+  readonly blockNetwork?: boolean | undefined;
+  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is. */
+  readonly outboundCidrAllowlist?: readonly string[] | undefined;
+};
+
 export type NewToken = {
   /** Id of the token. */
   readonly id: string;
@@ -347,6 +355,8 @@ export type Sandbox = {
   readonly timeoutMs: number;
   readonly idleTimeoutMs?: number | undefined;
   readonly blockNetwork: boolean;
+  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is. */
+  readonly outboundCidrAllowlist?: readonly string[] | undefined;
   readonly createdAt: string;
   readonly startedAt?: string | undefined;
   readonly deadlineAt?: string | undefined;
@@ -393,8 +403,10 @@ export type SandboxCreate = {
   readonly timeoutMs?: number | undefined;
   /** Longest time without a running exec, stdin or connection. */
   readonly idleTimeoutMs?: number | undefined;
-  /** Leave nothing but loopback. */
+  /** Nothing leaves, by any protocol; loopback inside works. Excludes allowlists. */
   readonly blockNetwork?: boolean | undefined;
+  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is. */
+  readonly outboundCidrAllowlist?: readonly string[] | undefined;
   /** Ready once a TCP connection to the port succeeds inside the sandbox, or once the command exits with 0. */
   readonly readinessProbe?: ReadinessProbe | undefined;
 };
@@ -623,6 +635,16 @@ export interface Operations {
       /** Labels to find sandboxes by. */
       readonly tags?: { readonly [name: string]: string } | undefined;
     };
+    readonly response: Sandbox;
+  };
+  /** Replace what the sandbox may reach, on open connections too. */
+  readonly updateNetworkPolicy: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: NetworkPolicy;
     readonly response: Sandbox;
   };
   /** Start a process in the sandbox. */
@@ -1172,6 +1194,7 @@ export const operations = {
   waitSandboxReady: { method: "GET", path: "/v1/sandboxes/{sandboxId}/ready" },
   terminateSandbox: { method: "POST", path: "/v1/sandboxes/{sandboxId}/terminate" },
   setSandboxTags: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/tags" },
+  updateNetworkPolicy: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/network-policy" },
   exec: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes", isIdempotent: true },
   listProcesses: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes" },
   getProcess: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}" },

@@ -16,6 +16,7 @@ export function sandboxHandlers(
   | "waitSandboxReady"
   | "terminateSandbox"
   | "setSandboxTags"
+  | "updateNetworkPolicy"
 > {
   return {
     createSandbox: ({ body, repeatable, signal }) => sandboxes.create(body, repeatable, signal),
@@ -32,6 +33,7 @@ export function sandboxHandlers(
       sandboxes.waitReady(params.sandboxId, query.timeoutMs ?? normalWaitMs, signal),
     terminateSandbox: ({ params, signal }) => sandboxes.terminate(params.sandboxId, signal),
     setSandboxTags: ({ params, body }) => sandboxes.setTags(params.sandboxId, body.tags ?? {}),
+    updateNetworkPolicy: ({ params, body }) => sandboxes.updateNetworkPolicy(params.sandboxId, body),
   };
 }
 

@@ -8,7 +8,7 @@
  *
  * A holder is described by plain data (`HolderRecord`) that the store keeps, so a restarted server adopts it.
  */
-import type { Isolation } from "@atoll/protocol";
+import type { Isolation, NetworkPolicy } from "@atoll/protocol";
 
 export interface Engine {
   readonly isolation: Isolation;
@@ -24,6 +24,9 @@ export interface Engine {
 
   /** Binds the root and sets the limits, once init has connected. On failure the holder is of no further use and must be destroyed. */
   claim(holder: Holder, claim: Claim, signal: AbortSignal): Promise<ClaimedRoot>;
+
+  /** Has the holder reach what the policy says from now on, on open connections too. It is open when it is prepared. */
+  setNetwork(record: HolderRecord, policy: NetworkPolicy): Promise<void>;
 
   /** Finds the holder of a record again after a restart of the server; undefined when it no longer runs. */
   adopt(record: HolderRecord, signal: AbortSignal): Promise<Holder | undefined>;
@@ -62,8 +65,6 @@ export interface PrepareRequest {
   readonly key: string;
   /** Host directory that holds control.sock; appears inside as `/.atoll`. */
   readonly controlDirectory: string;
-  /** `none`: loopback only. */
-  readonly network: "open" | "none";
 }
 
 export interface Claim {
@@ -147,7 +148,6 @@ export interface Holder {
 export interface HolderRecord {
   readonly key: string;
   readonly isolation: Isolation;
-  readonly network: "open" | "none";
   /** Engine-private: pids with their start times, addresses, directories, cgroup names. */
   readonly details: { readonly [name: string]: string | number };
 }

@@ -7,6 +7,7 @@ import { Cgroups } from "../cgroups/cgroups.ts";
 import { AtollError } from "../error.ts";
 import type { Launcher } from "../launcher/client.ts";
 import { openGateway } from "../network/gateway.ts";
+import { NetworkPolicies } from "../network/policies.ts";
 import { NetworkSlots } from "../network/slots.ts";
 import type { Engine, Leak } from "./engine.ts";
 import { crun } from "./oci/crun.ts";
@@ -45,12 +46,18 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
   const places = await makePlaces(launcher, options, signal);
   const cgroups = Cgroups.open(instance);
   const gateway = await openGateway(launcher, instance, options.subnet, signal);
-  const slots = new NetworkSlots(launcher, gateway, { ready: options.readySlots, onError: options.onError });
+  const policies = await NetworkPolicies.load(
+    launcher,
+    join(options.stateDirectory, "engine", "policies.json"),
+    signal,
+  );
+  const slots = new NetworkSlots(launcher, gateway, policies, { ready: options.readySlots, onError: options.onError });
   await slots.findStrays();
   const machine = {
     launcher,
     cgroups,
     slots,
+    policies,
     gateway,
     places,
     uids: new UidRanges(),

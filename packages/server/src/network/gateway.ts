@@ -2,6 +2,7 @@
  * The network namespace between the host and all sandboxes, in which the launcher lives. The host sees one link, one route and one
  * small table; everything that exists for each sandbox is in here and vanishes with the launcher.
  */
+import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { AtollError } from "../error.ts";
 import type { Launcher } from "../launcher/client.ts";
@@ -53,7 +54,17 @@ export async function openGateway(
   ]);
   await removeStaleTables(host);
   await host(["nft", "-f", "-"], hostRules({ table, link, subnet: chosen.cidr }));
-  await gateway(["nft", "-f", "-"], gatewayRules({ slotPrefix, uplink, nameServers: resolver.nameServers }));
+  await loadRules(
+    launcher,
+    gatewayRules({
+      slotPrefix,
+      uplink,
+      hostAddress: chosen.hostAddress,
+      subnet: chosen.cidr,
+      nameServers: resolver.nameServers,
+    }),
+    signal,
+  );
   return {
     subnet: chosen,
     resolver,
@@ -64,6 +75,18 @@ export async function openGateway(
       await act(["ip", "link", "delete", link]);
     },
   };
+}
+
+/**
+ * Rules are replaced only by others: those that are there hold the policies of sandboxes that outlived an earlier daemon. A chain without rules is
+ * named after what was loaded.
+ */
+async function loadRules(launcher: Launcher, rules: string, signal: AbortSignal): Promise<void> {
+  const mark = `rules_${createHash("sha256").update(rules).digest("hex").slice(0, 16)}`;
+  const options = { signal, timeoutMs: stepLimitMs };
+  const present = await launcher.run(["nft", "list", "chain", "inet", "atoll", mark], options);
+  if (present.exitCode === 0) return;
+  await program(launcher, false, signal)(["nft", "-f", "-"], `${rules}add chain inet atoll ${mark}\n`);
 }
 
 type Program = (argv: readonly string[], stdin?: string) => Promise<string>;

@@ -4,6 +4,10 @@ export interface GatewayRules {
   /** Sandboxes' side links all begin with this. */
   readonly slotPrefix: string;
   readonly uplink: string;
+  /** The host's end of the uplink, the only one that begins connections to sandboxes. */
+  readonly hostAddress: string;
+  /** Where all sandboxes are, and the ends of the uplink. */
+  readonly subnet: string;
   /** Addresses of name servers that stay reachable on port 53 even inside forbidden ranges. */
   readonly nameServers: readonly string[];
 }
@@ -12,29 +16,62 @@ export interface GatewayRules {
 const forbiddenRanges = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"];
 
 /**
- * Inside the gateway's network namespace: a sandbox reaches out through the uplink and nothing else, neither the gateway nor another
- * sandbox. The host reaches in.
+ * Inside the gateway's network namespace: a sandbox reaches out through the uplink as its policy says and nothing else, neither the gateway nor
+ * another sandbox. The host reaches in. Both directions of a connection that a sandbox began are held against the sets, so that a change
+ * takes effect on open connections too; a slot that is in no set neither sends nor receives.
  */
-export function gatewayRules({ slotPrefix, uplink, nameServers }: GatewayRules): string {
+export function gatewayRules({ slotPrefix, uplink, hostAddress, subnet, nameServers }: GatewayRules): string {
+  const slots = `"${slotPrefix}*"`;
   const servers = nameServers.filter((address) => !address.includes(":"));
   const names =
-    servers.length === 0 ? "" : `ip daddr { ${servers.join(", ")} } meta l4proto { tcp, udp } th dport 53 accept`;
+    servers.length === 0
+      ? ""
+      : `ip daddr { ${servers.join(", ")} } meta l4proto { tcp, udp } th dport 53 goto by_policy`;
   return `table inet atoll
 delete table inet atoll
 table inet atoll {
+  set joined {
+    type ifname
+  }
+  set open {
+    type ifname
+  }
+  set allowed {
+    type ifname . ipv4_addr
+    flags interval
+  }
+  chain refuse {
+    meta l4proto tcp ct state established reject with tcp reset
+    reject with icmpx admin-prohibited
+  }
+  chain by_policy {
+    iifname @open accept
+    iifname . ip daddr @allowed accept
+    goto refuse
+  }
+  chain outward {
+    iifname @joined ct direction reply ct state established,related accept
+    ${names}
+    ip daddr { ${[...forbiddenRanges, subnet].join(", ")} } goto refuse
+    meta nfproto ipv4 goto by_policy
+  }
+  chain inward {
+    ct direction original ip saddr ${hostAddress} oifname @joined accept
+    ct direction original drop
+    oifname @open accept
+    oifname . ip saddr @allowed accept
+    oifname @joined ct state related meta l4proto icmp accept
+  }
   chain forward {
     type filter hook forward priority filter; policy drop;
-    ct state established,related accept
-    iifname "${uplink}" oifname "${slotPrefix}*" accept
-    iifname "${slotPrefix}*" oifname != "${uplink}" reject with icmpx admin-prohibited
-    ${names}
-    iifname "${slotPrefix}*" ip daddr { ${forbiddenRanges.join(", ")} } reject with icmpx admin-prohibited
-    iifname "${slotPrefix}*" meta nfproto ipv4 accept
+    iifname "${uplink}" oifname ${slots} goto inward
+    iifname ${slots} oifname "${uplink}" goto outward
+    iifname ${slots} goto refuse
   }
   chain input {
     type filter hook input priority filter; policy accept;
-    ct state established,related accept
-    iifname "${slotPrefix}*" meta l4proto != icmp reject with icmpx admin-prohibited
+    iifname @joined meta l4proto icmp accept
+    iifname ${slots} reject with icmpx admin-prohibited
   }
 }
 `;

@@ -3,21 +3,22 @@ import { readdir } from "node:fs/promises";
 import { AtollError } from "../error.ts";
 import type { Launcher } from "../launcher/client.ts";
 import { type Gateway, slotPrefix } from "./gateway.ts";
+import { open } from "./outbound.ts";
+import type { NetworkPolicies } from "./policies.ts";
 import { gatewayAddress, slotLimit } from "./subnet.ts";
 
 export interface Slot {
   readonly name: string;
   /** Path to give to a runtime. */
   readonly namespace: string;
-  /** The sandbox's address; undefined without a network. */
-  readonly address?: string | undefined;
+  /** The sandbox's address. */
+  readonly address: string;
 }
 
 /** Where the launcher's own mount namespace shows network namespaces, see ip-netns(8). */
 const namespaces = "/run/netns";
-const loopbackPrefix = "lone";
 const stepLimitMs = 20_000;
-/** Namespaces removed by one command; the kernel tears down a batch in the time of one. */
+/** Namespaces removed, or made known to the gateway, by one command; the kernel tears down a batch in the time of one. */
 const batch = 64;
 
 export interface SlotsOptions {
@@ -29,6 +30,7 @@ export interface SlotsOptions {
 export class NetworkSlots {
   readonly #launcher: Launcher;
   readonly #gateway: Gateway;
+  readonly #policies: NetworkPolicies;
   readonly #options: SlotsOptions;
   readonly #used = new Set<string>();
   readonly #stray = new Set<string>();
@@ -39,17 +41,18 @@ export class NetworkSlots {
   #next = 0;
   #sweeping: Promise<void> | undefined;
 
-  constructor(launcher: Launcher, gateway: Gateway, options: SlotsOptions) {
+  constructor(launcher: Launcher, gateway: Gateway, policies: NetworkPolicies, options: SlotsOptions) {
     this.#launcher = launcher;
     this.#gateway = gateway;
+    this.#policies = policies;
     this.#options = options;
   }
 
-  /** A slot for one sandbox. */
-  async take(network: "open" | "none", signal: AbortSignal): Promise<Slot> {
-    const pooled = network === "open" ? this.#ready.shift() : undefined;
+  /** A slot for one sandbox, with an open network. */
+  async take(signal: AbortSignal): Promise<Slot> {
+    const pooled = this.#ready.shift();
     try {
-      return pooled ?? (await this.#make(network, signal));
+      return pooled ?? (await this.#make(signal));
     } finally {
       this.refill();
     }
@@ -87,7 +90,7 @@ export class NetworkSlots {
     if (this.#isClosed) return;
     const missing = this.#options.ready - this.#ready.length - this.#making.size;
     for (let count = 0; count < missing; count += 1) {
-      const made = this.#make("open", AbortSignal.timeout(stepLimitMs))
+      const made = this.#make(AbortSignal.timeout(stepLimitMs))
         .then((slot) => this.#ready.push(slot), this.#options.onError)
         .finally(() => this.#making.delete(made));
       this.#making.add(made);
@@ -106,10 +109,11 @@ export class NetworkSlots {
     this.#stray.add(name);
   }
 
-  async #make(network: "open" | "none", signal: AbortSignal): Promise<Slot> {
-    const { name, index } = this.#name(network === "open" ? slotPrefix : loopbackPrefix);
-    const address = network === "open" ? this.#gateway.subnet.slotAddress(index) : undefined;
+  async #make(signal: AbortSignal): Promise<Slot> {
+    const { name, index } = this.#name();
+    const address = this.#gateway.subnet.slotAddress(index);
     try {
+      await this.#policies.fresh(name, this.#following(index));
       const script = slotScript(name, address, this.#gateway.mtu);
       const made = await this.#launcher.run(["sh", "-e"], { stdin: script, signal, timeoutMs: stepLimitMs });
       if (made.exitCode !== 0) throw new AtollError("internal", `cannot make a network slot: ${made.stderr.trim()}`);
@@ -121,16 +125,22 @@ export class NetworkSlots {
   }
 
   /** Indexes go round, so that an address rests as long as possible before it is used again. */
-  #name(prefix: string): { name: string; index: number } {
+  #name(): { name: string; index: number } {
     for (let tries = 0; tries < slotLimit; tries += 1) {
       const index = this.#next;
       this.#next = (this.#next + 1) % slotLimit;
-      const name = `${prefix}${index}`;
+      const name = `${slotPrefix}${index}`;
       if (this.#used.has(name)) continue;
       this.#used.add(name);
       return { name, index };
     }
     throw new AtollError("capacity", "cannot make another network slot: every address is in use");
+  }
+
+  /** So that the gateway's sets are changed once for many slots. */
+  #following(index: number): string[] {
+    const names = Array.from({ length: batch }, (_, step) => `${slotPrefix}${(index + 1 + step) % slotLimit}`);
+    return names.filter((name) => !this.#used.has(name));
   }
 
   /** One sweep at a time; those who release meanwhile share the next one. */
@@ -156,11 +166,17 @@ export class NetworkSlots {
         this.#options.onError(new Error(`cannot remove network slots: ${result.stderr.trim()}`));
     }
     const left = new Set(doomed.length > 0 ? await this.#existing() : []);
+    await this.#clean(names.filter((name) => !left.has(name)));
     for (const name of names) {
       this.#discarded.delete(name);
       if (left.has(name)) this.#keepAsStray(name);
       else this.#forget(name);
     }
+  }
+
+  /** Those that are gone leave nothing of their policies behind. When that fails, making the slot anew tries it again. */
+  async #clean(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#policies.set(name, open))).catch(this.#options.onError);
   }
 
   #forget(name: string): void {
@@ -169,7 +185,7 @@ export class NetworkSlots {
   }
 
   async #existing(): Promise<string[]> {
-    return (await readdir(namespaces)).filter((name) => name.startsWith(slotPrefix) || name.startsWith(loopbackPrefix));
+    return (await readdir(namespaces)).filter((name) => name.startsWith(slotPrefix));
   }
 }
 
@@ -177,10 +193,9 @@ export class NetworkSlots {
  * Ports below 1024 are open to everyone inside, and so is ping: the sandbox's root has no capability over a network namespace that belongs
  * to the host. IPv6 stays at loopback.
  */
-function slotScript(name: string, address: string | undefined, mtu: number): string {
-  const link = address === undefined ? "" : linkScript(name, address, mtu);
+function slotScript(name: string, address: string, mtu: number): string {
   return `ip netns add ${name}
-${link}ip -n ${name} link set lo up
+${linkScript(name, address, mtu)}ip -n ${name} link set lo up
 nsenter --net=${namespaces}/${name} sh -ec 'echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; echo "0 2147483647" > /proc/sys/net/ipv4/ping_group_range'
 `;
 }

@@ -55,8 +55,10 @@ export async function hearOut(live: LiveSandbox): Promise<void> {
 async function findHolder(live: LiveSandbox): Promise<void> {
   const { row, context } = live;
   const signal = AbortSignal.any([context.stopping, AbortSignal.timeout(adoptTimeoutMs)]);
-  const holder = row.holder && (await context.levels.engine(row.spec.isolation).adopt(row.holder, signal));
+  const engine = context.levels.engine(row.spec.isolation);
+  const holder = row.holder && (await engine.adopt(row.holder, signal));
   if (holder) {
+    await engine.setNetwork(holder.record, row.networkPolicy);
     live.watch(holder);
     live.note("adopted");
   } else {

@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from "node:os";
 import { basename } from "node:path";
-import type { SandboxCreate } from "@atoll/protocol";
+import type { NetworkPolicy, SandboxCreate } from "@atoll/protocol";
 import type { SandboxSpec } from "../store/rows.ts";
 import { baseImage, type Image } from "./image.ts";
 
@@ -48,8 +48,15 @@ export function withDefaults(
     gpu: request.gpu,
     timeoutMs: request.timeoutMs ?? 300_000,
     idleTimeoutMs: request.idleTimeoutMs,
-    blockNetwork: request.blockNetwork ?? false,
     readinessProbe: request.readinessProbe,
+  };
+}
+
+/** Pure: what of a request, or of a policy in it, is network policy. */
+export function networkPolicyOf({ blockNetwork, outboundCidrAllowlist }: NetworkPolicy): NetworkPolicy {
+  return {
+    ...(blockNetwork && { blockNetwork }),
+    ...(outboundCidrAllowlist && { outboundCidrAllowlist: [...outboundCidrAllowlist] }),
   };
 }
 

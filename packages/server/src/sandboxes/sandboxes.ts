@@ -1,14 +1,15 @@
-import type { Sandbox, SandboxCreate, SandboxState } from "@atoll/protocol";
+import type { NetworkPolicy, Sandbox, SandboxCreate, SandboxState } from "@atoll/protocol";
 import { within } from "../change.ts";
 import { AtollError } from "../error.ts";
 import { newId } from "../id.ts";
+import { outbound } from "../network/outbound.ts";
 import { checkSize } from "../processes/processes.ts";
 import { terminated } from "../processes/result.ts";
 import type { SandboxRow } from "../store/rows.ts";
 import { adopt, hearOut, recall } from "./adopting.ts";
 import { type AnswerOf, Answers, type Repeatable } from "./answers.ts";
 import type { Context } from "./context.ts";
-import { environmentOf, withDefaults } from "./defaults.ts";
+import { environmentOf, networkPolicyOf, withDefaults } from "./defaults.ts";
 import { destroy, finish } from "./ending.ts";
 import { environmentPurpose, LiveSandbox } from "./live-sandbox.ts";
 import { probeUntilReady } from "./readiness.ts";
@@ -167,6 +168,26 @@ export class Sandboxes {
     return sandboxView(row);
   }
 
+  /**
+   * Replaces what the sandbox may reach. Settles once it holds.
+   * @throws AtollError invalid_argument that names the item, sandbox_finished
+   */
+  async updateNetworkPolicy(id: string, policy: NetworkPolicy): Promise<Sandbox> {
+    outbound(policy);
+    const live = this.live(id);
+    if (!live || live.isFinished)
+      throw new AtollError(
+        "sandbox_finished",
+        `cannot change the network policy of the sandbox ${id}: it has finished`,
+      );
+    const { row, context } = live;
+    // One that is still being prepared is given the policy of its row.
+    if (row.holder) await context.levels.engine(row.spec.isolation).setNetwork(row.holder, policy);
+    row.networkPolicy = networkPolicyOf(policy);
+    live.save();
+    return this.get(id);
+  }
+
   counts(): Record<SandboxState, number> {
     const counts = { queued: 0, starting: 0, running: 0, finished: this.#context.store.sandboxes.countFinished() };
     for (const { row } of this.#live.values()) if (row.state !== "finished") counts[row.state] += 1;
@@ -213,6 +234,7 @@ export class Sandboxes {
   async #create(request: SandboxCreate, answer: AnswerOf | undefined, callerGone: AbortSignal): Promise<string> {
     const { images, levels, stopping } = this.#context;
     this.#checkRoom(request);
+    outbound(request);
     await this.#holdersKnown.promise;
     const isolation = await levels.choose(request.isolation);
     const image = await images.resolve(request.image ?? "base", AbortSignal.any([stopping, callerGone]));
@@ -220,7 +242,7 @@ export class Sandboxes {
     this.#checkRoom(request);
     const spec = withDefaults(request, isolation, image, this.#context.machine);
     const given = this.#given(request, spec, image.environment);
-    const warm = request.blockNetwork ? undefined : this.#context.pool.take(isolation);
+    const warm = this.#context.pool.take(isolation);
     const live = this.#remember(this.#newRow(warm ? `sb-${warm.key}` : newId("sb"), request, spec, given));
     if (warm) live.takeOver(warm);
     live.processes.addMain(live.row.spec.command, live.row.spec.pty);
@@ -290,6 +312,7 @@ export class Sandboxes {
       environment: this.#context.seal.close(JSON.stringify(given.environment), environmentPurpose(id)),
       createdAt: now,
       tags: request.tags ?? {},
+      networkPolicy: networkPolicyOf(request),
       state: "queued",
       isDestroyed: true,
       gpus: given.gpus,

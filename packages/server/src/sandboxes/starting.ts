@@ -50,8 +50,7 @@ async function prepare(live: LiveSandbox, engine: Engine, signal: AbortSignal): 
   row.isDestroyed = false;
   mkdirSync(live.controlDirectory, { recursive: true });
   await live.listen();
-  const network = row.spec.blockNetwork ? "none" : "open";
-  const request = { key: live.key, controlDirectory: live.controlDirectory, network } as const;
+  const request = { key: live.key, controlDirectory: live.controlDirectory };
   const holder = await step("prepare the isolation", () => engine.prepare(request, signal));
   row.holder = holder.record;
   live.watch(holder);
@@ -73,6 +72,8 @@ async function claim(live: LiveSandbox, engine: Engine, image: Image, signal: Ab
   const connectLimit = AbortSignal.any([signal, AbortSignal.timeout(connectTimeoutMs)]);
   // Not side by side: an init that is still opening its control directory must not lose it to the change of the root.
   await step("reach the sandbox's init", () => link.whenConnected(connectLimit));
+  // Nothing but init runs in it yet.
+  await step("set the network policy", () => engine.setNetwork(holder.record, row.networkPolicy));
   const claimed = await step("give the sandbox its root and limits", () => engine.claim(holder, request, signal));
   live.note("claimed");
   const { errno, step: failed } = await step("set up the sandbox", () =>

@@ -1,5 +1,5 @@
 /**
- * Holders prepared ahead of time, so that creating a sandbox is claiming one. They fit any image, command and environment; only the isolation level
+ * Holders prepared ahead of time, so that creating a sandbox is claiming one. They fit any image, command, environment and network policy; only the isolation level
  * is settled. A holder that is not taken belongs to no row: a daemon that starts later removes it as a stray.
  */
 import { mkdirSync, rmSync } from "node:fs";
@@ -57,7 +57,7 @@ export class WarmPool {
     return this.#ready.get(isolation)?.length ?? 0;
   }
 
-  /** A holder with an open network, for the caller to keep; undefined when none is ready. */
+  /** A holder for the caller to keep; undefined when none is ready. */
   take(isolation: Isolation): WarmHolder | undefined {
     const warm = this.#ready.get(isolation)?.shift();
     if (warm) this.#keys.delete(warm.key);
@@ -122,7 +122,7 @@ export class WarmPool {
     const link = await InitLink.listen(join(controlDirectory, "control.sock"), untaken);
     unwind.defer(() => link.close());
     const engine = levels.engine(isolation);
-    const holder = await engine.prepare({ key, controlDirectory, network: "open" }, signal);
+    const holder = await engine.prepare({ key, controlDirectory }, signal);
     unwind.defer(() => engine.destroy(holder.record, AbortSignal.timeout(destroyTimeoutMs)));
     await link.whenConnected(signal);
     unwind.move();

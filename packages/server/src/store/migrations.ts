@@ -125,6 +125,10 @@ const migrations: readonly string[] = [
     PRIMARY KEY (sandbox_id, path)
   ) STRICT;
   `,
+  `
+  ALTER TABLE sandboxes ADD COLUMN network_policy TEXT NOT NULL DEFAULT '{}';
+  UPDATE sandboxes SET network_policy = '{"blockNetwork":true}' WHERE json_extract(spec, '$.blockNetwork');
+  `,
 ];
 
 /** @throws Error when the database was written by a newer server */

@@ -3,6 +3,7 @@ import type {
   Exec,
   ImageConfig,
   ImageOrigin,
+  NetworkPolicy,
   Pty,
   Result,
   SandboxCreate,
@@ -31,7 +32,6 @@ export interface SandboxSpec {
   readonly gpu?: string | undefined;
   readonly timeoutMs: number;
   readonly idleTimeoutMs?: number | undefined;
-  readonly blockNetwork: boolean;
   readonly readinessProbe?: NonNullable<SandboxCreate["readinessProbe"]> | undefined;
 }
 
@@ -46,6 +46,7 @@ export interface SandboxRow {
   readonly environment: Uint8Array;
   readonly createdAt: number;
   tags: Readonly<Record<string, string>>;
+  networkPolicy: NetworkPolicy;
   state: SandboxState;
   /** Why it is to end; written before the ending begins, so that a restart carries it through. */
   ending?: Result | undefined;

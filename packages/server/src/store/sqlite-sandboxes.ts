@@ -6,13 +6,14 @@ import type { FinishedFilter, SandboxTable } from "./store.ts";
 export function sandboxTable(database: DatabaseSync): SandboxTable {
   const insert = database.prepare(`INSERT INTO sandboxes
     (id, sequence, app, name, spec, environment, created_at, tags, state, ending, result, holder, is_destroyed, gpus,
-     started_at, deadline_at, last_active_at, ready_at, finished_at, timeline)
+     started_at, deadline_at, last_active_at, ready_at, finished_at, timeline, network_policy)
     VALUES (:id, :sequence, :app, :name, :spec, :environment, :createdAt, :tags, :state, :ending, :result, :holder,
-     :isDestroyed, :gpus, :startedAt, :deadlineAt, :lastActiveAt, :readyAt, :finishedAt, :timeline)`);
+     :isDestroyed, :gpus, :startedAt, :deadlineAt, :lastActiveAt, :readyAt, :finishedAt, :timeline, :networkPolicy)`);
   const update =
     database.prepare(`UPDATE sandboxes SET tags = :tags, state = :state, ending = :ending, result = :result,
     holder = :holder, is_destroyed = :isDestroyed, gpus = :gpus, started_at = :startedAt, deadline_at = :deadlineAt,
-    last_active_at = :lastActiveAt, ready_at = :readyAt, finished_at = :finishedAt, timeline = :timeline WHERE id = :id`);
+    last_active_at = :lastActiveAt, ready_at = :readyAt, finished_at = :finishedAt, timeline = :timeline,
+    network_policy = :networkPolicy WHERE id = :id`);
   const get = database.prepare("SELECT * FROM sandboxes WHERE id = ?");
   const unsettled = database.prepare(
     "SELECT * FROM sandboxes WHERE state <> 'finished' OR is_destroyed = 0 ORDER BY sequence",
@@ -84,6 +85,7 @@ function mutable(row: SandboxRow) {
     ":lastActiveAt": row.lastActiveAt ?? null,
     ":readyAt": row.readyAt ?? null,
     ":finishedAt": row.finishedAt ?? null,
+    ":networkPolicy": JSON.stringify(row.networkPolicy),
     ":timeline": JSON.stringify(row.timeline),
   };
 }
@@ -114,5 +116,6 @@ function rowOf(columns: Columns): SandboxRow {
     readyAt: maybeNumber(columns.ready_at),
     finishedAt: maybeNumber(columns.finished_at),
     timeline: json(columns.timeline),
+    networkPolicy: json(columns.network_policy),
   };
 }

@@ -44,11 +44,12 @@ test("however many are taken while others are being prepared, the pool is full a
   await untilReady(server);
 });
 
-test("without a network nothing is taken from those prepared ahead", async (t) => {
+test("those prepared ahead serve every network policy", async (t) => {
   const server = await testServer(t, pool);
-  await untilReady(server);
-  const sandbox = await server.client.create({ blockNetwork: true });
-  assert.equal(preparation(sandbox), "container");
+  for (const policy of [{ blockNetwork: true }, { outboundCidrAllowlist: ["192.0.2.0/24"] }]) {
+    await untilReady(server);
+    assert.match(preparation(await server.client.create(policy)) ?? "", /ahead of time/);
+  }
 });
 
 test("a request that is refused takes nothing", async (t) => {

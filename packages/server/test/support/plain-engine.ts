@@ -38,7 +38,7 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine & { readon
       options.unavailable === undefined
         ? { available: true, detail: "plain processes" }
         : { available: false, detail: options.unavailable },
-    prepare: async ({ key, controlDirectory, network }) => {
+    prepare: async ({ key, controlDirectory }) => {
       if (options.prepareMs) await sleep(options.prepareMs);
       fail("prepare");
       keys.add(key);
@@ -57,7 +57,7 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine & { readon
           resolve({ at: new Date(), status: statusOf(code, signal), outOfMemory: false }),
         );
       });
-      return { record: { key, isolation, network, details: { pid, startTime: startTime(pid) ?? 0 } }, gone };
+      return { record: { key, isolation, details: { pid, startTime: startTime(pid) ?? 0 } }, gone };
     },
     claim: async () => {
       fail("claim");
@@ -73,6 +73,7 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine & { readon
       await destroy(record);
       keys.delete(record.key);
     },
+    setNetwork: async () => undefined,
     copyWritten: async () => Promise.reject(new Error("the plain engine has no layers")),
     mount: async () => Promise.reject(new Error("the plain engine has no mounts")),
     unmount: async () => Promise.reject(new Error("the plain engine has no mounts")),
@@ -125,9 +126,7 @@ export function strayHolders(run: string, known: (key: string) => boolean): Leak
       argv[0] === "unshare" && argv.at(-1)?.startsWith(`${run}/`) ? argv.at(-1)?.slice(run.length + 1) : undefined;
     if (key === undefined || known(key)) return [];
     const details = { pid, startTime: startTime(pid) ?? 0 };
-    return [
-      { kind: "process", what: key, remove: () => destroy({ key, isolation: "container", network: "open", details }) },
-    ];
+    return [{ kind: "process", what: key, remove: () => destroy({ key, isolation: "container", details }) }];
   });
 }
 

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { chmod, chown, mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { basename, join } from "node:path";
-import type { Isolation } from "@atoll/protocol";
+import type { Isolation, NetworkPolicy } from "@atoll/protocol";
 import type { Cgroups } from "../../cgroups/cgroups.ts";
 import { messageOf } from "../../error.ts";
 import { randomText } from "../../id.ts";
@@ -11,6 +11,8 @@ import { type Launcher, LauncherError, type WatchedProcess } from "../../launche
 import { copyUpper, letGoOfUpper, loopDevice, removeFromDisk, removeMountPoints } from "../../layers/upper.ts";
 import { makeWritable, removeWritable } from "../../layers/writable.ts";
 import type { Gateway } from "../../network/gateway.ts";
+import { outbound } from "../../network/outbound.ts";
+import type { NetworkPolicies } from "../../network/policies.ts";
 import { resolvConf } from "../../network/resolver.ts";
 import type { NetworkSlots, Slot } from "../../network/slots.ts";
 import type {
@@ -36,6 +38,7 @@ export interface Machine {
   readonly launcher: Launcher;
   readonly cgroups: Cgroups;
   readonly slots: NetworkSlots;
+  readonly policies: NetworkPolicies;
   readonly gateway: Gateway;
   readonly uids: UidRanges;
   readonly places: Places;
@@ -85,7 +88,7 @@ export class OciEngine implements Engine {
     try {
       await mkdir(controlDirectory, { recursive: true });
       const limit = AbortSignal.any([signal, AbortSignal.timeout(checkLimitMs)]);
-      await this.#tryOut({ key, controlDirectory, network: "none" }, limit);
+      await this.#tryOut({ key, controlDirectory }, limit);
       return { available: true, detail: "a sandbox was started" };
     } catch (error) {
       return { available: false, detail: messageOf(error) };
@@ -125,7 +128,7 @@ export class OciEngine implements Engine {
     this.#keys.add(key);
     await using unwind = new AsyncDisposableStack();
     unwind.defer(() => void this.#keys.delete(key));
-    const slot = await this.#machine.slots.take(request.network, signal);
+    const slot = await this.#machine.slots.take(signal);
     unwind.defer(() => this.#machine.slots.release(slot.name));
     const uids = this.#runtime.hasUserNamespace ? this.#machine.uids.take() : { base: 0, size: 0 };
     unwind.defer(() => this.#machine.uids.release(uids.base));
@@ -178,14 +181,13 @@ export class OciEngine implements Engine {
     return {
       key: request.key,
       isolation: this.isolation,
-      network: request.network,
       details: {
         pid,
         startTime: String(startTime),
         rootPid: started.rootPid,
         uidBase,
         slot: slot.name,
-        ...(slot.address === undefined ? {} : { address: slot.address }),
+        address: slot.address,
       },
     };
   }
@@ -223,6 +225,10 @@ export class OciEngine implements Engine {
       memoryBytes: memoryBytes + ownMemoryBytes,
     });
     for (const { cgroupRule } of claim.devices) this.#machine.cgroups.allowDevice(key, cgroupRule);
+  }
+
+  setNetwork({ details }: HolderRecord, policy: NetworkPolicy): Promise<void> {
+    return this.#machine.policies.set(String(details.slot), outbound(policy));
   }
 
   async adopt(record: HolderRecord, signal: AbortSignal): Promise<Holder | undefined> {
@@ -396,6 +402,6 @@ function isDirectory(path: string): boolean {
   return statSync(path).isDirectory();
 }
 
-function hosts(hostname: string, address: string | undefined): string {
-  return ["127.0.0.1 localhost", "::1 localhost ip6-localhost", `${address ?? "127.0.1.1"} ${hostname}`, ""].join("\n");
+function hosts(hostname: string, address: string): string {
+  return ["127.0.0.1 localhost", "::1 localhost ip6-localhost", `${address} ${hostname}`, ""].join("\n");
 }

@@ -1,0 +1,60 @@
+/** Network policies across the death of the daemon, and what they leave behind. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { Sandbox } from "@atoll/sdk";
+import { daemon, until } from "../support/daemon.ts";
+import { isolationLevels, python } from "../support/isolation.ts";
+import { openPeer } from "../support/peer.ts";
+
+const otherAddress = "203.0.113.78";
+
+test("policies hold while the daemon is dead and after it, can be changed then, and leave nothing when their sandboxes end", async (t) => {
+  const peer = await openPeer([otherAddress]);
+  t.after(() => peer.stop());
+  const server = await daemon(t, { ATOLL_READY_SLOTS: "1" });
+  const { client } = server;
+  const made = await Promise.all(
+    isolationLevels.map((isolation) =>
+      Sandbox.create({ client, isolation, outboundCidrAllowlist: [`${peer.address}/32`], timeoutMs: 600_000 }),
+    ),
+  );
+  const blocked = await Sandbox.create({ client, isolation: "container", blockNetwork: true });
+  const reached = async (sandbox: Sandbox) =>
+    (await python(sandbox, attempts(peer.port, [peer.address, otherAddress]))).stdout;
+  for (const sandbox of made) assert.equal(await reached(sandbox), "yes no\n");
+  const before = gatewaySets(server.launcherPid);
+  assert.equal(before.allowed, 2);
+  await server.kill();
+  assert.deepEqual(gatewaySets(server.launcherPid), before);
+  await server.start();
+  for (const sandbox of made) assert.equal(await reached(sandbox), "yes no\n");
+  assert.equal(await reached(blocked), "no no\n");
+  for (const sandbox of made) await sandbox.updateNetworkPolicy({ outboundCidrAllowlist: [`${otherAddress}/32`] });
+  for (const sandbox of made) assert.equal(await reached(sandbox), "no yes\n");
+  for (const sandbox of [...made, blocked]) await sandbox.terminate();
+  await until("no range of theirs is left", () => gatewaySets(server.launcherPid).allowed === 0);
+  await until("the slots of all are as new", () => {
+    const { joined, open } = gatewaySets(server.launcherPid);
+    return joined === open;
+  });
+});
+
+function attempts(port: number, addresses: readonly string[]): string {
+  return `
+import socket
+def reach(address):
+    try:
+        peer = socket.create_connection((address, ${port}), 20); peer.sendall(b"x"); return "yes" if peer.recv(1) else "no"
+    except OSError: return "no"
+print(*[reach(address) for address in ${JSON.stringify(addresses)}])`;
+}
+
+/** How many elements each set of the gateway has. */
+function gatewaySets(launcherPid: number): Record<string, number> {
+  const argv = [`--net=/proc/${launcherPid}/ns/net`, "nft", "--json", "list", "table", "inet", "atoll"];
+  const { nftables }: { nftables: { set?: { name: string; elem?: unknown[] } }[] } = JSON.parse(
+    execFileSync("nsenter", argv, { encoding: "utf8", maxBuffer: 64 * 1024 ** 2 }),
+  );
+  return Object.fromEntries(nftables.flatMap(({ set }) => (set ? [[set.name, set.elem?.length ?? 0]] : [])));
+}
