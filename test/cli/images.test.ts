@@ -33,5 +33,8 @@ test("prune says what it would remove, and keeps what was used lately", async ()
   assert.ok((await pruned("--dry-run")).split("\n").includes(built.id));
   assert.match(await pruned("--unused-for", "24h"), /^0 images removed, /m);
   assert.equal((await Image.info(built.id)).id, built.id);
+  const logged = (await succeed("image", "logs", built.id)).split("\n");
+  assert.match(logged[0] ?? "", /^step 1\/1: run echo/);
+  assert.equal(logged.at(-1), `built ${built.id}`);
   await Image.delete(built.id);
 });

@@ -3,7 +3,16 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type BuildEvent, Image, ImageBuildError, InvalidError, NotFoundError, Sandbox, Secret } from "@atoll/sdk";
+import {
+  type BuildEvent,
+  Image,
+  ImageBuildError,
+  InvalidError,
+  type LogEntry,
+  NotFoundError,
+  Sandbox,
+  Secret,
+} from "@atoll/sdk";
 import { eachIsolation, newSandbox, shell } from "../support/isolation.ts";
 import { useServer } from "../support/server.ts";
 
@@ -66,6 +75,39 @@ eachIsolation((isolation) => {
     assert.ok(events.some((event) => event.event === "output" && event.line === "to stderr"));
     assert.match(error.message, /^cannot build the image: step 2, run echo/);
   });
+});
+
+test("a build that was started is followed by its id, from where a reader stopped, and told again later", async () => {
+  const image = Image.debianSlim().runCommands(`echo one; sleep 1; echo ${unique()}`, "echo two");
+  const started = await image.start();
+  assert.equal(started.isBuilt, false);
+  const first: LogEntry[] = [];
+  for await (const entry of Image.log(started.image)) {
+    first.push(entry);
+    if (entry.event.event === "output") break;
+  }
+  const rest: LogEntry[] = [];
+  for await (const entry of Image.log(started.image, { after: first.length })) rest.push(entry);
+  const last = rest.at(-1)?.event;
+  assert.equal(last?.event === "image" && last.image.id, started.image);
+  const told = await Array.fromAsync(Image.log(started.image));
+  assert.deepEqual(told, [...first, ...rest]);
+  assert.deepEqual(
+    told.map(({ entry }) => entry),
+    told.map((_, index) => index + 1),
+  );
+  assert.deepEqual(await image.start(), { image: started.image, isBuilt: true });
+  await assert.rejects(Array.fromAsync(Image.log("im-0000000000000000000000")), NotFoundError);
+});
+
+test("a build that failed tells how by the id that it was started under", async () => {
+  const { image } = await Image.debianSlim().runCommands(`echo ${unique()}; exit 3`).start();
+  for (let i = 0; i < 2; i += 1) {
+    const last = (await Array.fromAsync(Image.log(image))).at(-1)?.event;
+    assert.ok(last?.event === "failed");
+    assert.equal(last.exitCode, 3);
+  }
+  await assert.rejects(Image.info(image), NotFoundError);
 });
 
 test("what was built is found again, up to the first step that differs", async () => {

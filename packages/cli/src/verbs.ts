@@ -107,6 +107,12 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/image.ts")).imageInspect,
   },
   {
+    name: "image logs",
+    summary: "Show what an image's build wrote",
+    group: "Images",
+    load: async () => (await import("./verbs/image-logs.ts")).imageLogs,
+  },
+  {
     name: "image tag",
     summary: "Name an image",
     group: "Images",

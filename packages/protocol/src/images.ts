@@ -146,6 +146,19 @@ export const ImageBuildEvent = Type.Union(
   { description: "One line of a build's answer." },
 );
 
+export const ImageBuildStarted = Type.Object(
+  {
+    image: Type.String({ description: "Id of the image, also of one that will fail." }),
+    isBuilt: Type.Boolean({ description: "Whether it was built before." }),
+  },
+  closed,
+);
+
+export const ImageLogEntry = Type.Object(
+  { entry: Type.Integer({ description: "Counted from 1; what to go on after." }), event: ImageBuildEvent },
+  { ...closed, description: "One line of a build's log." },
+);
+
 export const ImageContent = Type.Object({ digest: Digest, sizeBytes: Type.Integer() }, closed);
 
 export const ImageNaming = Type.Object({ name: ImageName }, closed);
@@ -165,6 +178,8 @@ export type ImageSource = Static<typeof ImageSource>;
 export type ImageStep = Static<typeof ImageStep>;
 export type ImageBuild = Static<typeof ImageBuild>;
 export type ImageBuildEvent = Static<typeof ImageBuildEvent>;
+export type ImageBuildStarted = Static<typeof ImageBuildStarted>;
+export type ImageLogEntry = Static<typeof ImageLogEntry>;
 export type ImageContent = Static<typeof ImageContent>;
 export type ImagePrune = Static<typeof ImagePrune>;
 
@@ -177,6 +192,25 @@ export const imageRoutes = {
     path: "/v1/images/build",
     summary: "Build an image; the answer is one ImageBuildEvent in JSON a line, the last one being `image` or `failed`",
     body: ImageBuild,
+    response: "bytes",
+  },
+  startImageBuild: {
+    method: "POST",
+    path: "/v1/images/builds",
+    summary: "Begin to build an image, to be followed by its id; one that nobody follows for a minute is given up",
+    body: ImageBuild,
+    response: ImageBuildStarted,
+  },
+  followImageBuild: {
+    method: "GET",
+    path: "/v1/images/{image}/log",
+    summary:
+      "What an image's build tells, an ImageLogEntry in JSON a line, until its end: the event `image` or `failed`",
+    params: ofImage,
+    query: Type.Object(
+      { after: Type.Optional(Type.Integer({ minimum: 0, description: "Entries to leave out." })) },
+      closed,
+    ),
     response: "bytes",
   },
   listImages: { method: "GET", path: "/v1/images", summary: "List images, newest first", response: ImageList },

@@ -1,12 +1,21 @@
 /** What a sandbox's files are to begin with: described step by step, and built by the server when it is first needed. */
 import { type CallOptions, type Client, defaultClient } from "./client.ts";
 import { InvalidError, UnsupportedError } from "./errors.ts";
-import type { Image as ImageInfo, ImageSource, ImageStep, Isolation } from "./generated/api.ts";
+import type {
+  ImageBuildStarted as BuildStarted,
+  ImageBuild,
+  Image as ImageInfo,
+  ImageSource,
+  ImageStep,
+  Isolation,
+  ImageLogEntry as LogEntry,
+} from "./generated/api.ts";
 import { type BuildEvent, buildImage } from "./image-build.ts";
+import { jsonLines } from "./json-lines.ts";
 import { type Archive, directoryArchive, fileArchive, upload } from "./local-archive.ts";
 import { Secret } from "./secret.ts";
 
-export type { ImageInfo };
+export type { BuildStarted, ImageInfo, LogEntry };
 
 type Values = { readonly [name: string]: string };
 
@@ -34,6 +43,11 @@ export interface BuildOptions extends CallOptions {
   readonly force?: boolean | undefined;
   /** Where steps run; the strongest level the machine has when absent. */
   readonly isolation?: Isolation | undefined;
+}
+
+export interface LogOptions extends CallOptions {
+  /** Leaves out this many entries; the number of the last one read goes on after it. */
+  readonly after?: number | undefined;
 }
 
 /** A step, or one that needs local files, which are read when the image is built. */
@@ -171,6 +185,26 @@ export class Image {
     return this.#build(options, undefined);
   }
 
+  /**
+   * Begins to build the image, and does not wait. `Image.log` follows it; a build that nobody follows for a minute is given up.
+   * @throws {NotFoundError} when there is no image to start from
+   */
+  async start(options: Omit<BuildOptions, "onOutput"> = {}): Promise<BuildStarted> {
+    const { client = defaultClient(), signal } = options;
+    return client.request("startImageBuild", { body: await this.#request(options, undefined), signal });
+  }
+
+  /**
+   * What the build of an image told and tells, up to its end: the event `image` or `failed`. Failures are told for a day.
+   * @param image id of an image, also of one that could not be built, or a name
+   * @throws {NotFoundError}
+   */
+  static async *log(image: string, options: LogOptions = {}): AsyncGenerator<LogEntry, void, undefined> {
+    const { client = defaultClient(), signal, after } = options;
+    const response = await client.open("followImageBuild", { params: { image }, query: { after }, signal });
+    if (response.body) yield* jsonLines<LogEntry>(response.body);
+  }
+
   /** The name or id to create a sandbox with; builds the image if need be. */
   async reference(options: BuildOptions): Promise<string> {
     if ("image" in this.#from && this.#steps.length === 0) return this.#from.image;
@@ -201,21 +235,25 @@ export class Image {
   }
 
   async #build(options: BuildOptions, name: string | undefined): Promise<ImageInfo> {
-    const { client = defaultClient(), signal, force, isolation, onOutput } = options;
+    const { client = defaultClient(), signal, onOutput } = options;
     // An image of the server is as it is.
     if ("image" in this.#from && this.#steps.length === 0 && name === undefined) {
       return client.request("getImage", { params: { image: this.#from.image }, signal });
     }
+    return buildImage(client, await this.#request(options, name), onOutput, signal);
+  }
+
+  async #request(options: BuildOptions, name: string | undefined): Promise<ImageBuild> {
+    const { client = defaultClient(), signal, force, isolation } = options;
     const steps: ImageStep[] = [];
     for (const step of this.#steps) steps.push(await this.#prepared(step, client, signal));
-    const body = {
+    return {
       from: this.#from,
       steps,
       ...(name !== undefined && { name }),
       ...(force && { force }),
       ...(isolation && { isolation }),
     };
-    return buildImage(client, body, onOutput, signal);
   }
 
   async #prepared(step: Step, client: Client, signal: AbortSignal | undefined): Promise<ImageStep> {

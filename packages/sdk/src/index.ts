@@ -64,9 +64,12 @@ export type {
 export {
   type AddLocalDirOptions,
   type BuildOptions,
+  type BuildStarted,
   type DebianSlimOptions,
   Image,
   type ImageInfo,
+  type LogEntry,
+  type LogOptions,
   type RunOptions,
 } from "./image.ts";
 export type { BuildEvent } from "./image-build.ts";

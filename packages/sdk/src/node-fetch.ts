@@ -58,16 +58,21 @@ function textOf(message: IncomingMessage): Promise<string> {
 
 /** At most one piece of the socket waits to be read; then the socket is paused, and TCP holds the server back. */
 function streamOf(message: IncomingMessage): ReadableStream<Uint8Array<ArrayBuffer>> {
+  // What was under way when the reader stopped still arrives.
+  let isWanted = true;
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
     start(controller) {
       message.on("data", (piece: Buffer<ArrayBuffer>) => {
-        controller.enqueue(new Uint8Array(piece.buffer, piece.byteOffset, piece.length));
+        if (isWanted) controller.enqueue(new Uint8Array(piece.buffer, piece.byteOffset, piece.length));
         if ((controller.desiredSize ?? 0) <= 0) message.pause();
       });
-      message.once("end", () => controller.close());
+      message.once("end", () => isWanted && controller.close());
       message.once("error", (error) => controller.error(error));
     },
     pull: () => void message.resume(),
-    cancel: () => void message.destroy(),
+    cancel: () => {
+      isWanted = false;
+      message.destroy();
+    },
   });
 }

@@ -161,6 +161,13 @@ export type ImageBuildEvent = {
   readonly output?: readonly string[] | undefined;
 };
 
+export type ImageBuildStarted = {
+  /** Id of the image, also of one that will fail. */
+  readonly image: string;
+  /** Whether it was built before. */
+  readonly isBuilt: boolean;
+};
+
 export type ImageConfig = {
   /** Environment variables. */
   readonly env: { readonly [name: string]: string };
@@ -181,6 +188,14 @@ export type ImageContent = {
 
 export type ImageList = {
   readonly items: readonly Image[];
+};
+
+/** One line of a build's log. */
+export type ImageLogEntry = {
+  /** Counted from 1; what to go on after. */
+  readonly entry: number;
+  /** One line of a build's answer. */
+  readonly event: ImageBuildEvent;
 };
 
 export type ImageNaming = {
@@ -1033,6 +1048,26 @@ export interface Operations {
     readonly body: ImageBuild;
     readonly response: Uint8Array;
   };
+  /** Begin to build an image, to be followed by its id; one that nobody follows for a minute is given up. */
+  readonly startImageBuild: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: ImageBuild;
+    readonly response: ImageBuildStarted;
+  };
+  /** What an image's build tells, an ImageLogEntry in JSON a line, until its end: the event `image` or `failed`. */
+  readonly followImageBuild: {
+    readonly params: {
+      /** Id or name of an image. */
+      readonly image: string;
+    };
+    readonly query: {
+      /** Entries to leave out. */
+      readonly after?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
   /** List images, newest first. */
   readonly listImages: {
     readonly params: undefined;
@@ -1222,6 +1257,8 @@ export const operations = {
   getSecret: { method: "GET", path: "/v1/secrets/{name}" },
   deleteSecret: { method: "DELETE", path: "/v1/secrets/{name}" },
   buildImage: { method: "POST", path: "/v1/images/build" },
+  startImageBuild: { method: "POST", path: "/v1/images/builds" },
+  followImageBuild: { method: "GET", path: "/v1/images/{image}/log" },
   listImages: { method: "GET", path: "/v1/images" },
   getImage: { method: "GET", path: "/v1/images/{image}" },
   nameImage: { method: "PUT", path: "/v1/images/{image}/names" },

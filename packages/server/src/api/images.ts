@@ -1,4 +1,4 @@
-import type { ImageBuildEvent } from "@atoll/protocol";
+import type { ImageBuildEvent, ImageLogEntry } from "@atoll/protocol";
 import type { ImageService } from "../images/images.ts";
 import type { Handlers } from "./call.ts";
 
@@ -7,6 +7,8 @@ export function imageHandlers(
 ): Pick<
   Handlers,
   | "buildImage"
+  | "startImageBuild"
+  | "followImageBuild"
   | "listImages"
   | "getImage"
   | "nameImage"
@@ -22,6 +24,11 @@ export function imageHandlers(
   const { catalogue, contents, builds, mounts } = images;
   return {
     buildImage: ({ body, signal }) => ({ offset: 0, source: jsonLines(builds.build(body, signal)) }),
+    startImageBuild: ({ body, signal }) => builds.start(body, signal),
+    followImageBuild: async ({ params, query, signal }) => ({
+      offset: 0,
+      source: jsonLines(await builds.follow(params.image, query.after ?? 0, signal)),
+    }),
     listImages: () => ({ items: catalogue.list() }),
     getImage: ({ params, signal }) => catalogue.get(params.image, signal),
     nameImage: ({ params, body }) => catalogue.name(params.image, body.name),
@@ -42,7 +49,7 @@ export function imageHandlers(
   };
 }
 
-async function* jsonLines(events: AsyncIterable<ImageBuildEvent>): AsyncGenerator<Buffer> {
+async function* jsonLines(events: AsyncIterable<ImageBuildEvent | ImageLogEntry>): AsyncGenerator<Buffer> {
   for await (const event of events) yield Buffer.from(`${JSON.stringify(event)}\n`);
 }
 

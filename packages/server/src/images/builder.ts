@@ -49,8 +49,9 @@ export class Builder {
     return build.force ? undefined : this.#parts.catalogue.ofRecipe(recipe.key);
   }
 
-  /** @throws AtollError; BuildFailure when a step failed */
-  async make(plan: Plan, onEvent: OnEvent, signal: AbortSignal): Promise<ImageView> {
+  /** @param id of the image that it makes
+   * @throws AtollError; BuildFailure when a step failed */
+  async make(plan: Plan, id: string, onEvent: OnEvent, signal: AbortSignal): Promise<ImageView> {
     const { catalogue } = this.#parts;
     const { build, base, recipe } = plan;
     const run = new Run(this.#parts, plan, onEvent, signal);
@@ -62,7 +63,7 @@ export class Builder {
       if (layer !== null) stack.push(layer);
     }
     const origin = { kind: "build", of: "image" in build.from ? build.from.image : "scratch" } as const;
-    return catalogue.insert({ layers: stack, config: recipe.config, origin, recipe: recipe.key });
+    return catalogue.insert({ id, layers: stack, config: recipe.config, origin, recipe: recipe.key });
   }
 
   async #base({ from }: ImageBuild, signal: AbortSignal): Promise<Stack> {

@@ -1,37 +1,31 @@
 /** Builds under way. The same one asked for twice is made once, and both who asked see all of it. */
-import type { ImageBuild, ImageBuildEvent } from "@atoll/protocol";
-import { Change } from "../change.ts";
+import type { ImageBuild, ImageBuildEvent, ImageBuildStarted, ImageLogEntry } from "@atoll/protocol";
 import { AtollError, messageOf } from "../error.ts";
+import { newId } from "../id.ts";
 import { Slots } from "../slots.ts";
 import { BuildFailure } from "./build-failure.ts";
+import type { BuildLogs } from "./build-logs.ts";
 import type { Builder, Plan } from "./builder.ts";
 import type { Catalogue } from "./catalogue.ts";
+import { UnderWay } from "./under-way.ts";
 
 const buildsAtOnce = 4;
-/** Beyond this, a late watcher misses the oldest output; what is kept is bounded. */
-const keptEvents = 20_000;
-
-interface UnderWay {
-  readonly events: ImageBuildEvent[];
-  /** How many of the oldest events are gone. */
-  dropped: number;
-  readonly changed: Change;
-  readonly stop: AbortController;
-  isOver: boolean;
-  watchers: number;
-}
+/** How long a build that was only started goes on while nobody follows it. */
+const followedWithinMs = 60_000;
 
 export class Builds {
   readonly #builder: Builder;
   readonly #catalogue: Catalogue;
+  readonly #logs: BuildLogs;
   readonly #stopping: AbortSignal;
   readonly #underWay = new Map<string, UnderWay>();
   readonly #running = new Set<Promise<void>>();
   readonly #slots = new Slots(buildsAtOnce);
 
-  constructor(builder: Builder, catalogue: Catalogue, stopping: AbortSignal) {
+  constructor(builder: Builder, catalogue: Catalogue, logs: BuildLogs, stopping: AbortSignal) {
     this.#builder = builder;
     this.#catalogue = catalogue;
+    this.#logs = logs;
     this.#stopping = stopping;
   }
 
@@ -52,6 +46,36 @@ export class Builds {
     }
   }
 
+  /**
+   * Builds without anybody watching, for a minute at least: who is told the id follows it.
+   * @throws AtollError when it cannot be begun
+   */
+  async start(build: ImageBuild, signal: AbortSignal): Promise<ImageBuildStarted> {
+    if (build.name !== undefined) this.#catalogue.checkName(build.name);
+    const plan = await this.#builder.plan(build, signal);
+    const cached = this.#builder.cached(plan);
+    if (cached) {
+      if (build.name !== undefined) this.#catalogue.name(cached.id, build.name);
+      return { image: cached.id, isBuilt: true };
+    }
+    const under = this.#join(plan);
+    under.bePatient(followedWithinMs);
+    return { image: under.imageId, isBuilt: false };
+  }
+
+  /**
+   * What a build told, and tells, after that many events. Of an image that was not built here, it is the image alone.
+   * @throws AtollError not_found
+   */
+  async follow(image: string, after: number, signal: AbortSignal): Promise<AsyncIterable<ImageLogEntry>> {
+    const under = [...this.#underWay.values()].find(({ imageId }) => imageId === image);
+    if (under) return under.watch(after, signal);
+    const id = /^im-[0-9A-Za-z]{22}$/.test(image) ? image : this.#catalogue.view(image).id;
+    if (await this.#logs.has(id)) return this.#logs.read(id, after);
+    const entry: ImageLogEntry = { entry: 1, event: { event: "image", image: this.#catalogue.view(id) } };
+    return oneEntry(entry, after);
+  }
+
   /** Settles once nothing is under way; the server's stopping ends what is. */
   async stop(): Promise<void> {
     await Promise.allSettled(this.#running);
@@ -70,61 +94,58 @@ export class Builds {
   }
 
   #join(plan: Plan): UnderWay {
-    const { isolation, force } = plan.build;
+    const { isolation, force, name } = plan.build;
     const key = JSON.stringify([plan.recipe.key, isolation, force ?? false]);
-    const there = this.#underWay.get(key);
-    if (there) return there;
-    const made: UnderWay = {
-      events: [],
-      dropped: 0,
-      changed: new Change(),
-      stop: new AbortController(),
-      isOver: false,
-      watchers: 0,
-    };
-    this.#underWay.set(key, made);
-    const running = this.#make(plan, made).finally(() => {
+    const under = this.#underWay.get(key) ?? this.#begin(key, plan);
+    if (name !== undefined) under.names.add(name);
+    return under;
+  }
+
+  #begin(key: string, plan: Plan): UnderWay {
+    const under = new UnderWay(newId("im"));
+    this.#underWay.set(key, under);
+    const running = this.#make(plan, under).finally(() => {
       this.#underWay.delete(key);
       this.#running.delete(running);
     });
     this.#running.add(running);
-    return made;
+    return under;
   }
 
   async #make(plan: Plan, under: UnderWay): Promise<void> {
-    const signal = AbortSignal.any([under.stop.signal, this.#stopping]);
-    const tell = (event: ImageBuildEvent) => {
-      under.events.push(event);
-      if (under.events.length > keptEvents) under.dropped += under.events.splice(0, keptEvents / 2).length;
-      under.changed.announce();
-    };
+    const signal = AbortSignal.any([under.stopped, this.#stopping]);
+    const last = await this.#lastEvent(plan, under, signal);
+    // Whoever is told the end finds the log there.
+    const { entries } = under;
+    const kept = this.#logs.write(under.imageId, [
+      ...entries,
+      { entry: (entries.at(-1)?.entry ?? 0) + 1, event: last },
+    ]);
+    under.tell((await kept.then(() => undefined, failure)) ?? last);
+    under.finish();
+  }
+
+  async #lastEvent(plan: Plan, under: UnderWay, signal: AbortSignal): Promise<ImageBuildEvent> {
+    const tell = (event: ImageBuildEvent) => under.tell(event);
     try {
-      const image = await this.#slots.with(() => this.#builder.make(plan, tell, signal), signal);
-      tell({ event: "image", image });
+      const make = () => this.#builder.make(plan, under.imageId, tell, signal);
+      const image = await this.#slots.with(make, signal);
+      for (const name of under.names) this.#catalogue.name(image.id, name);
+      return { event: "image", image: this.#catalogue.view(image.id) };
     } catch (error) {
-      tell(failure(error));
-    } finally {
-      under.isOver = true;
-      under.changed.announce();
+      return failure(error);
     }
   }
 
   async *#watch(under: UnderWay, build: ImageBuild, signal: AbortSignal): AsyncGenerator<ImageBuildEvent> {
-    under.watchers += 1;
-    try {
-      for (let at = 0; ; ) {
-        await under.changed.until(() => under.dropped + under.events.length > at || under.isOver, signal);
-        at = Math.max(at, under.dropped);
-        const event = under.events[at - under.dropped];
-        if (!event) return;
-        at += 1;
-        yield event.event === "image" ? this.#named(build, event.image.id) : event;
-      }
-    } finally {
-      under.watchers -= 1;
-      if (under.watchers === 0) under.stop.abort(new Error("nobody waits for the build any more"));
+    for await (const { event } of under.watch(0, signal)) {
+      yield event.event === "image" ? this.#named(build, event.image.id) : event;
     }
   }
+}
+
+async function* oneEntry(entry: ImageLogEntry, after: number): AsyncGenerator<ImageLogEntry> {
+  if (entry.entry > after) yield entry;
 }
 
 function failure(error: unknown): ImageBuildEvent {

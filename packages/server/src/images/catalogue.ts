@@ -22,6 +22,8 @@ export interface CatalogueParts {
 }
 
 export interface NewImage {
+  /** A new one when absent. */
+  readonly id?: string | undefined;
   readonly layers: readonly string[];
   readonly config: ImageConfig;
   readonly origin: ImageOrigin;
@@ -110,11 +112,11 @@ export class Catalogue implements Images {
    * Stores an image whose layers are all stored.
    * @throws AtollError unsupported for a stack that is too deep
    */
-  insert({ layers, config, origin, recipe }: NewImage): ImageView {
+  insert({ id = newId("im"), layers, config, origin, recipe }: NewImage): ImageView {
     checkDepth(layers.length);
     const { store } = this.#parts;
     const now = Date.now();
-    const row: ImageRow = { id: newId("im"), recipe, layers, config, origin, createdAt: now, usedAt: now };
+    const row: ImageRow = { id, recipe, layers, config, origin, createdAt: now, usedAt: now };
     store.durably(() => {
       const earlier = recipe === undefined ? undefined : store.images.ofRecipe(recipe);
       if (earlier) store.images.forgetRecipe(earlier.id);

@@ -11,6 +11,7 @@ import { copyWritten } from "../sandboxes/copy-written.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Store } from "../store/store.ts";
+import { BuildLogs } from "./build-logs.ts";
 import { buildApp } from "./build-sandbox.ts";
 import { Builder } from "./builder.ts";
 import { Builds } from "./builds.ts";
@@ -36,6 +37,7 @@ export class ImageService {
   readonly contents: Contents;
   readonly builds: Builds;
   readonly mounts: ImageMounts;
+  readonly #logs: BuildLogs;
   readonly #parts: ImageServiceParts;
   /** Sandboxes whose build ended with an earlier server. */
   readonly #leftBuilds: readonly string[];
@@ -44,7 +46,9 @@ export class ImageService {
     this.#parts = parts;
     this.catalogue = parts.catalogue;
     this.contents = new Contents(join(parts.directory, "contents"));
-    this.builds = new Builds(new Builder({ ...parts, contents: this.contents }), parts.catalogue, parts.stopping);
+    this.#logs = new BuildLogs(join(parts.directory, "build-logs"));
+    const builder = new Builder({ ...parts, contents: this.contents });
+    this.builds = new Builds(builder, parts.catalogue, this.#logs, parts.stopping);
     this.mounts = new ImageMounts({ ...parts, layerPath: (id) => parts.layers.path(id) });
     const { apps, sandboxes } = parts.store;
     const unsettled = sandboxes.unsettled().filter(({ app }) => app === buildApp);
@@ -112,6 +116,10 @@ export class ImageService {
     const contents = (await this.contents.strays(Date.now())).map(
       (what): Leak => ({ kind: "file", what, remove: () => rm(what, { force: true }) }),
     );
-    return [...mounts, ...strays, ...unused, ...contents];
+    const imageIds = new Set(catalogue.list().map(({ id }) => id));
+    const logs = (await this.#logs.strays(imageIds, Date.now())).map(
+      (what): Leak => ({ kind: "file", what, remove: () => rm(what, { force: true }) }),
+    );
+    return [...mounts, ...strays, ...unused, ...contents, ...logs];
   }
 }
