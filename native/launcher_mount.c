@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/stat.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -40,11 +41,28 @@ static struct failure narrow(int *tree, const char *sub_path) {
   return *tree >= 0 ? SUCCESS : failure_of(errno, "sub-path %s", sub_path);
 }
 
+/* The root of a stack is the upper directory: a new one is owned as that of the highest layer. On disk, so before ids are mapped. */
+static struct failure own_as_layer(const struct mount_request *request, int writable) {
+  char upper[PATH_MAX];
+  struct stat like, on;
+  if (snprintf(upper, sizeof upper, "%s/upper", request->place) >= PATH_MAX)
+    return failure_of(ENAMETOOLONG, "upper");
+  if (stat(request->writable, &on) != 0 || stat(request->layers.items[request->layers.count - 1], &like) != 0)
+    return failure_of(errno, "look at the highest layer");
+  if (!S_ISBLK(on.st_mode))
+    return SUCCESS; /* a directory may have been used before */
+  if (fchownat(writable, upper, like.st_uid, like.st_gid, 0) != 0 || fchmodat(writable, upper, like.st_mode & 07777, 0) != 0)
+    return failure_of(errno, "own the writable layer");
+  return SUCCESS;
+}
+
 static struct failure open_stack(const struct mount_request *request, int user_namespace, int *tree) {
   struct stack stack = {&request->layers, request->root_id, user_namespace, -1, request->place};
   struct failure failure = SUCCESS;
   if (request->writable[0] != '\0')
     failure = writable_open(request->writable, request->place, &stack.writable);
+  if (failure.error == 0 && stack.writable >= 0)
+    failure = own_as_layer(request, stack.writable);
   return failure.error ? failure : overlay_mount(&stack, tree);
 }
 

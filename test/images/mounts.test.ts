@@ -41,6 +41,28 @@ eachIsolation((isolation) => {
     assert.equal((await shell(sandbox, "cat /data/tools/a")).stdout, "one\n");
   });
 
+  test("a directory becomes an image, of the root or of what is mounted, links followed as inside", async () => {
+    await using sandbox = await newSandbox({ isolation });
+    await shell(
+      sandbox,
+      "mkdir -p /project/sub; echo one > /project/sub/a; chown 7:8 /project; ln -s /project /way; echo file > /file",
+    );
+    const work = await sandbox.snapshotDirectory("/way");
+    await sandbox.mountImage("/mnt/part", work);
+    const seen = await shell(
+      sandbox,
+      "cat /mnt/part/sub/a; ls -A /mnt/part; stat -c '%u %g' /mnt/part; echo two > /mnt/part/sub/b",
+    );
+    assert.equal(seen.stdout, "one\nsub\n7 8\n");
+    const sub = await sandbox.snapshotDirectory("/mnt/part/sub");
+    await sandbox.unmountImage("/mnt/part");
+    await sandbox.mountImage("/mnt/part", sub);
+    assert.equal((await shell(sandbox, "cat /mnt/part/a /mnt/part/b; ls -A /project/sub")).stdout, "one\ntwo\na\n");
+    await assert.rejects(sandbox.snapshotDirectory("/missing"), { code: "file_not_found" });
+    await assert.rejects(sandbox.snapshotDirectory("/file"), { code: "not_a_directory" });
+    await assert.rejects(sandbox.snapshotDirectory("/proc"), { code: "invalid_argument" });
+  });
+
   test("mounts are refused where they cannot be, and a link of the sandbox leads nobody astray", async () => {
     await using sandbox = await newSandbox({ isolation });
     await shell(sandbox, "echo file > /file; ln -s /proc /link; ln -s /root /way");

@@ -16,9 +16,21 @@ export const snapshotRoutes = {
   snapshotSandbox: {
     method: "POST",
     path: "/v1/sandboxes/{sandboxId}/snapshot",
-    summary: "Make an image of the sandbox's file system as it is at one instant",
+    summary: "Make an image of the sandbox's file system, or of a directory of it, as it is at one instant",
     params: ofSandbox,
-    body: Type.Object({ name: Type.Optional(ImageName) }, closed),
+    body: Type.Object(
+      {
+        name: Type.Optional(ImageName),
+        path: Type.Optional(
+          Type.String({
+            minLength: 1,
+            maxLength: 4096,
+            description: "A directory, which becomes the root of the image; the whole file system when absent.",
+          }),
+        ),
+      },
+      closed,
+    ),
     response: Snapshot,
     status: 201,
   },

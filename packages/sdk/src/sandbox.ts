@@ -236,6 +236,18 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
+   * Makes an image of one directory as it is now, which becomes its root: to be mounted elsewhere, or built upon. Where an image is
+   * mounted, what was written there is part of it; what is mounted further in is not.
+   * @throws {ConflictError} when the sandbox has finished; {FileNotFoundError}, {NotADirectoryError}
+   */
+  async snapshotDirectory(path: string, options: SnapshotOptions = {}): Promise<Image> {
+    const { name, signal } = options;
+    const body = name === undefined ? { path } : { path, name };
+    const { image } = await this.#client.request("snapshotSandbox", { params: this.#params, body, signal });
+    return Image.fromId(image.id);
+  }
+
+  /**
    * Mounts an image at a path of the running sandbox, which is made when missing. What is written there goes to the sandbox's disk,
    * is not part of snapshots of the file system, and is gone once it is unmounted.
    * @throws {ConflictError} when something is mounted there; {InvalidArgumentError} for a path that cannot be

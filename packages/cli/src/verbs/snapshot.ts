@@ -10,13 +10,21 @@ export const snapshot = defineVerb({
   description:
     "Makes an image of a running sandbox's files as they are at one instant, and prints its id. The sandbox goes on; its processes\n" +
     "stand still while what they wrote is copied.",
-  options: { name: one("NAME", "Name of the image: NAME or NAME:TAG.", text), json },
+  options: {
+    name: one("NAME", "Name of the image: NAME or NAME:TAG.", text),
+    path: one("DIRECTORY", "Of this directory alone, which becomes the image's root.", text),
+    json,
+  },
   arguments: [1, 1],
   examples: ["atoll run --image $(atoll snapshot my-sandbox) -- ls"],
   async run({ values, positionals: [given = ""], signal }) {
     const client = await connect(signal);
     const params = { sandboxId: await findSandboxId(client, given, signal) };
-    const made = await client.request("snapshotSandbox", { params, body: { name: values.name }, signal });
+    const made = await client.request("snapshotSandbox", {
+      params,
+      body: { name: values.name, path: values.path },
+      signal,
+    });
     if (values.json) await printJson(made);
     else await printLine(made.image.id);
     return 0;

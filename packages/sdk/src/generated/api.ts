@@ -1134,7 +1134,7 @@ export interface Operations {
     readonly body: undefined;
     readonly response: ImageContent;
   };
-  /** Make an image of the sandbox's file system as it is at one instant. */
+  /** Make an image of the sandbox's file system, or of a directory of it, as it is at one instant. */
   readonly snapshotSandbox: {
     readonly params: {
       /** Id of a sandbox. */
@@ -1144,6 +1144,8 @@ export interface Operations {
     readonly body: {
       /** NAME or NAME:TAG; the tag is `latest` when absent. */
       readonly name?: string | undefined;
+      /** A directory, which becomes the root of the image; the whole file system when absent. */
+      readonly path?: string | undefined;
     };
     readonly response: Snapshot;
   };

@@ -45,7 +45,7 @@ export function imageHandlers(
       await mounts.unmount(params.sandboxId, query.path, signal);
       return undefined;
     },
-    snapshotSandbox: ({ params, body, signal }) => images.snapshot(params.sandboxId, body.name, signal),
+    snapshotSandbox: ({ params, body, signal }) => images.snapshot(params.sandboxId, body, signal),
   };
 }
 

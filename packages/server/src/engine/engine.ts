@@ -37,9 +37,15 @@ export interface Engine {
   /**
    * Copies what a claimed sandbox has written, as it is at one instant, into an empty directory: as a layer of overlayfs.
    * Everything in the sandbox stands still meanwhile.
+   * @param mounted of what was mounted with its writable layer on the disk, instead of the root
    * @returns for how long it stood still
    */
-  copyWritten(record: HolderRecord, directory: string, signal: AbortSignal): Promise<{ readonly pausedMs: number }>;
+  copyWritten(
+    record: HolderRecord,
+    directory: string,
+    signal: AbortSignal,
+    mounted?: Mounted,
+  ): Promise<{ readonly pausedMs: number }>;
 
   /**
    * Makes a directory appear in a claimed sandbox, at a path that is made when missing. When `bindFrom` is set, init has to bind that to the

@@ -17,7 +17,14 @@ import { Builder } from "./builder.ts";
 import { Builds } from "./builds.ts";
 import { type Catalogue, checkDepth } from "./catalogue.ts";
 import { Contents } from "./contents.ts";
+import { copyDirectory, wholeOf } from "./directory-snapshot.ts";
 import { ImageMounts } from "./image-mounts.ts";
+
+export interface SnapshotRequest {
+  readonly name?: string | undefined;
+  /** Of a directory, which becomes the image's root; the whole file system when absent. */
+  readonly path?: string | undefined;
+}
 
 export interface ImageServiceParts {
   readonly store: Store;
@@ -63,28 +70,32 @@ export class ImageService {
   }
 
   /**
-   * Makes an image of a running sandbox's file system.
+   * Makes an image of a running sandbox's file system, or of one directory of it.
    * @throws AtollError not_found, sandbox_finished, unsupported for a stack that is too deep
    */
-  async snapshot(sandboxId: string, name: string | undefined, signal: AbortSignal): Promise<Snapshot> {
+  async snapshot(sandboxId: string, { name, path }: SnapshotRequest, signal: AbortSignal): Promise<Snapshot> {
     const { sandboxes, layers, store, catalogue } = this.#parts;
     const live = sandboxes.live(sandboxId);
     if (!live) throw new AtollError("sandbox_finished", `cannot snapshot ${sandboxId}: the sandbox has ended`);
     const stack = live.row.spec.layers;
     if (!stack) throw new AtollError("unsupported", `cannot snapshot ${sandboxId}: an older server made it`);
-    checkDepth(stack.length + 1);
+    const whole = path === undefined ? undefined : wholeOf(path, stack, store.mounts.of(sandboxId));
+    if (!whole) checkDepth(stack.length + 1);
+    using _held = catalogue.hold(whole?.stack ?? stack);
     if (name !== undefined) catalogue.checkName(name);
     const id = `ly-${randomText(22)}`;
     let pausedMs = 0;
     const fill = async (directory: string) => {
-      pausedMs = await copyWritten(live, directory, signal);
+      pausedMs = whole
+        ? await copyDirectory(layers, live, whole, directory, signal)
+        : await copyWritten(live, directory, signal);
     };
     const sizeBytes = await layers.make(id, fill, signal);
     try {
-      const config = await this.#configOf(live.row.spec.imageId, signal);
+      const config = whole ? { env: {} } : await this.#configOf(live.row.spec.imageId, signal);
       store.durably(() => store.layers.insert({ id, sizeBytes, createdAt: Date.now() }));
       const origin = { kind: "snapshot", of: sandboxId } as const;
-      const made = catalogue.insert({ layers: [...stack, id], config, origin });
+      const made = catalogue.insert({ layers: whole ? [id] : [...stack, id], config, origin });
       const image = name === undefined ? made : catalogue.name(made.id, name);
       return { image, pausedMs: Math.round(pausedMs * 10) / 10 };
     } finally {

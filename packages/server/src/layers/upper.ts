@@ -11,15 +11,17 @@ const stepLimitMs = 600_000;
  * The disk is mounted a second time: the kernel has one instance of a file system however often it is mounted, so what is seen
  * is what the sandbox sees, written back or not. The caller keeps the sandbox from writing.
  * @param point a directory that does not exist
+ * @param place what to copy of the disk
  */
 export async function copyUpper(
   launcher: Launcher,
   disk: string,
   point: string,
+  place: string,
   target: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const argv = ["cp", "--archive", "--no-target-directory", join(point, "upper"), target];
+  const argv = ["cp", "--archive", "--no-target-directory", join(point, place), target];
   await withDisk(launcher, disk, point, () => run(launcher, argv, signal), signal);
 }
 

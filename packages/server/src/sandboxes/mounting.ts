@@ -12,9 +12,9 @@ export function mountPath(path: string): string {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   const plain = `/${parts.join("/")}`;
   if (!path.startsWith("/") || parts.includes("..") || path.includes("\0"))
-    throw new AtollError("invalid_argument", `cannot mount at "${path}": it is not an absolute path without ".."`);
+    throw new AtollError("invalid_argument", `cannot use "${path}": it is not an absolute path without ".."`);
   if (parts.length === 0 || taken.some((root) => plain === root || plain.startsWith(`${root}/`)))
-    throw new AtollError("invalid_argument", `cannot mount at ${plain}: the sandbox itself has something there`);
+    throw new AtollError("invalid_argument", `cannot use ${plain}: the sandbox itself has something there`);
   return plain;
 }
 

@@ -302,17 +302,19 @@ export class OciEngine implements Engine {
     { key }: HolderRecord,
     directory: string,
     signal: AbortSignal,
+    mounted?: Mounted,
   ): Promise<{ readonly pausedMs: number }> {
     const { cgroups, launcher } = this.#machine;
     const began = performance.now();
     try {
       await cgroups.freeze(key, signal);
-      await copyUpper(launcher, this.#disk(key), this.#copyPoint(key), directory, signal);
+      const place = mounted === undefined ? "upper" : `${placeOnDisk(mounted.name)}/upper`;
+      await copyUpper(launcher, this.#disk(key), this.#copyPoint(key), place, directory, signal);
     } finally {
       await cgroups.thaw(key);
     }
     const pausedMs = performance.now() - began;
-    await removeMountPoints(directory, ownMounts);
+    if (mounted === undefined) await removeMountPoints(directory, ownMounts);
     return { pausedMs };
   }
 
