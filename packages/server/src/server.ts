@@ -24,6 +24,9 @@ import { Catalogue } from "./images/catalogue.ts";
 import { ImageService } from "./images/images.ts";
 import { LayerStore, type RunHost } from "./layers/layer-store.ts";
 import { metrics } from "./metrics.ts";
+import { modalDialect } from "./modal/dialect.ts";
+import { grpcServer } from "./modal/serve.ts";
+import { SignedTokens } from "./modal/signed-token.ts";
 import type { Context } from "./sandboxes/context.ts";
 import { thisMachine } from "./sandboxes/defaults.ts";
 import { gc } from "./sandboxes/gc.ts";
@@ -34,6 +37,7 @@ import { Sandboxes } from "./sandboxes/sandboxes.ts";
 import { WarmPool } from "./sandboxes/warm-pool.ts";
 import { sealWith, secretKey } from "./secrets/seal.ts";
 import { Secrets } from "./secrets/secrets.ts";
+import { sharePort } from "./share-port.ts";
 import { Slots } from "./slots.ts";
 import type { StateDirectory } from "./state-directory.ts";
 import { openSqlite } from "./store/sqlite.ts";
@@ -73,7 +77,8 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const startedAt = new Date().toISOString();
   const stopping = new AbortController();
   const store = openSqlite(state.database);
-  const seal = sealWith(secretKey(config.secretKey, state.path));
+  const key = secretKey(config.secretKey, state.path);
+  const seal = sealWith(key);
   const secrets = new Secrets(store, seal);
   const tokens = new Tokens(store);
   const apps = new Apps(store);
@@ -168,6 +173,10 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     },
   });
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
+  const signed = new SignedTokens(key);
+  const dialect = modalDialect({ apps, sandboxes, processes, secrets, tokens, signed }, admitted.checkOrigin);
+  const grpc = grpcServer(dialect, log, stopping.signal);
+  sharePort(app.server, grpc.server);
   await app.listen({ ...config.listen });
   url = urlOf(app.server.address() as AddressInfo);
   state.publish({ pid: process.pid, url, version: packageJson.version, startedAt });
@@ -181,7 +190,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       stopping.abort(new Error("the server is stopping"));
       // Waits are answered now; a client that does not take its answer is not waited for.
       const timer = setTimeout(() => app.server.closeAllConnections(), lastAnswersMs);
-      await app.close();
+      await Promise.all([app.close(), grpc.close(lastAnswersMs)]);
       clearTimeout(timer);
       await adopted.catch(() => undefined);
       await images.builds.stop();

@@ -22,6 +22,13 @@ export class Apps {
     throw new AtollError("not_found", `cannot find the app "${name}"`, "Look it up with createIfMissing to make it.");
   }
 
+  /** @throws AtollError not_found */
+  get(id: string): App {
+    const row = this.#store.apps.list().find((app) => app.id === id);
+    if (row) return view(row);
+    throw new AtollError("not_found", `cannot find the app ${JSON.stringify(id)}`);
+  }
+
   list(): App[] {
     return this.#store.apps.list().map(view);
   }

@@ -122,14 +122,15 @@ export class Processes implements InitHandler {
   /**
    * Starts a process; `started` or `finished` of it tell how that went.
    * @param remember stores what else belongs to the request, in the same transaction as the process
+   * @param id one that no process of this sandbox has had
    * @throws AtollError capacity when too many are running
    */
-  start(spec: StartSpec, remember: (id: string) => void): Process {
+  start(spec: StartSpec, remember: (id: string) => void, id: string = newId("ex")): Process {
     checkSize(spec);
     if (this.unfinishedCount >= mostUnfinished) {
       throw new AtollError("capacity", `cannot start more than ${mostUnfinished} processes at once in one sandbox`);
     }
-    const row = this.#add(newId("ex"), spec.argv, spec.pty, spec.keepsStdin, spec.timeoutMs);
+    const row = this.#add(id, spec.argv, spec.pty, spec.keepsStdin, spec.timeoutMs);
     const { store } = this.#options;
     store.transaction(() => {
       store.processes.insert(row);

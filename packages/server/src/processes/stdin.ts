@@ -31,6 +31,11 @@ export class Stdin {
     this.#isKnown = isNew;
   }
 
+  /** Whether no more is taken. */
+  get isClosed(): boolean {
+    return this.#isClosed || this.#isEnded;
+  }
+
   /** Bytes taken so far. */
   get offset(): number {
     return this.#taken;

@@ -27,6 +27,7 @@ export class SandboxProcesses {
 
   /**
    * Starts a process and settles once it runs or could not be started, which its result then says.
+   * @param chosenId by the caller: a process that has it already is the one that is meant
    * @throws AtollError not_found, sandbox_finished, capacity, payload_too_large, unavailable
    */
   async exec(
@@ -34,14 +35,20 @@ export class SandboxProcesses {
     request: Exec,
     repeatable: Repeatable | undefined,
     signal: AbortSignal,
+    chosenId?: string,
   ): Promise<ProcessView> {
     const { stopping } = this.#context;
     const limit = repeatable ? stopping : AbortSignal.any([signal, stopping]);
     const id = await this.#sandboxes.answers.once(repeatable, async (answer) => {
       const live = await reach(this.#sandboxes, sandboxId, "start a process", limit);
-      const process = live.processes.start(this.#spec(live, request), (made) => {
-        if (answer) this.#context.store.answers.insert(answer(made));
-      });
+      if (chosenId !== undefined && this.#exists(sandboxId, chosenId)) return chosenId;
+      const process = live.processes.start(
+        this.#spec(live, request),
+        (made) => {
+          if (answer) this.#context.store.answers.insert(answer(made));
+        },
+        chosenId,
+      );
       const began = performance.now();
       await process.changed.until(() => process.isStarted || process.isFinished, limit);
       this.#context.observer.executed(live.row.spec.isolation, (performance.now() - began) / 1000);
@@ -91,6 +98,14 @@ export class SandboxProcesses {
     return await process.stdin.write(offset, source, eof, AbortSignal.any([signal, this.#context.stopping]));
   }
 
+  /** Bytes of stdin taken so far, and whether more are. */
+  stdinPosition(sandboxId: string, id: string): { readonly offset: number; readonly isClosed: boolean } {
+    const process = this.#live(sandboxId, id);
+    if (process) return { offset: process.stdin.offset, isClosed: process.stdin.isClosed };
+    this.#settledRow(sandboxId, id);
+    return { offset: 0, isClosed: true };
+  }
+
   signal(sandboxId: string, id: string, name: string): ProcessView {
     const signo = signalNumber(name);
     if (signo === undefined) throw new AtollError("invalid_argument", `cannot send ${name}: there is no such signal`);
@@ -120,6 +135,10 @@ export class SandboxProcesses {
     };
     checkSize(spec);
     return spec;
+  }
+
+  #exists(sandboxId: string, id: string): boolean {
+    return (this.#live(sandboxId, id) ?? this.#context.store.processes.get(sandboxId, id)) !== undefined;
   }
 
   #live(sandboxId: string, id: string): Process | undefined {

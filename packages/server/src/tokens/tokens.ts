@@ -36,6 +36,11 @@ export class Tokens {
     throw new AtollError("not_found", `cannot find the token ${id}`, "List tokens with `atoll token ls`.");
   }
 
+  /** Whether a token is valid and has this id, for callers who send both. */
+  isPair(id: string, token: string): boolean {
+    return this.isValid(token) && this.#store.tokens.withHash(hashOf(token))?.id === id;
+  }
+
   isValid(token: string): boolean {
     const hash = hashOf(token);
     const row = this.#store.tokens.withHash(hash);

@@ -1,0 +1,94 @@
+import { type SandboxCreate, schema } from "@atoll/protocol";
+import { Check, Errors } from "typebox/value";
+import { AtollError } from "../../error.ts";
+import type { Sandbox as Definition, Probe, PTYInfo } from "../generated/sandbox_pb.ts";
+import { imageOf } from "../ids.ts";
+
+const mebibyte = 1024 ** 2;
+/** NetworkAccess.NetworkAccessType */
+const [blocked, allowList] = [2, 3];
+/** Without a limit, a request for less leaves as much as a sandbox has that asks for nothing. */
+const leastMemoryMib = 2048;
+
+interface Others {
+  readonly app: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** Pure: what they ask for, as the core takes it. @throws AtollError unsupported, invalid_argument */
+export function sandboxCreate(definition: Definition, { app, env, tags }: Others): SandboxCreate {
+  refuse(definition);
+  const { entrypointArgs, resources, ptyInfo, readinessProbe, networkAccess, idleTimeoutSecs, name, workdir } =
+    definition;
+  const cpu = (resources?.milliCpuMax ?? 0) / 1000;
+  const memoryMib = resources?.memoryMbMax || Math.max(resources?.memoryMb ?? 0, leastMemoryMib);
+  const gpu = resources?.gpuConfig;
+  const request = {
+    app,
+    env: { ...env },
+    tags: { ...tags },
+    image: imageOf(definition.imageId),
+    ...(entrypointArgs.length > 0 && { command: entrypointArgs }),
+    ...(name && { name }),
+    ...(workdir && { workdir }),
+    ...(cpu > 0 && { cpu }),
+    ...(resources &&
+      (resources.memoryMbMax > 0 || resources.memoryMb > leastMemoryMib) && { memoryBytes: memoryMib * mebibyte }),
+    ...(gpu?.gpuType && { gpu: `${gpu.gpuType}:${gpu.count || 1}` }),
+    ...(resources && resources.ephemeralDiskMb > 0 && { diskBytes: resources.ephemeralDiskMb * mebibyte }),
+    ...(definition.timeoutSecs > 0 && { timeoutMs: definition.timeoutSecs * 1000 }),
+    ...(idleTimeoutSecs && { idleTimeoutMs: idleTimeoutSecs * 1000 }),
+    ...(ptyInfo?.enabled && { pty: ptyOf(ptyInfo) }),
+    ...((definition.blockNetwork || networkAccess?.networkAccessType === blocked) && { blockNetwork: true }),
+    ...(readinessProbe && { readinessProbe: probeOf(readinessProbe) }),
+  };
+  return checked(request);
+}
+
+export function ptyOf({ winszRows, winszCols, envTerm }: PTYInfo) {
+  return { rows: winszRows || 24, cols: winszCols || 80, ...(envTerm && { term: envTerm }) };
+}
+
+function probeOf({ kind, intervalMs }: Probe) {
+  const interval = intervalMs === undefined ? {} : { intervalMs };
+  if (kind.case === "tcpPort") return { tcpPort: kind.value, ...interval };
+  return { exec: kind.value?.argv ?? [], ...interval };
+}
+
+function checked(request: unknown): SandboxCreate {
+  if (Check(schema.SandboxCreate, request)) return request;
+  const [first] = [...Errors(schema.SandboxCreate, request)];
+  const where = first ? `${first.instancePath.slice(1).replaceAll("/", ".") || "it"}: ${first.message}` : "";
+  throw new AtollError("invalid_argument", `cannot create the sandbox: ${where}`);
+}
+
+/** Options that ask for what a client cannot have here; silently leaving one out could be a hole. */
+const refused: readonly (readonly [string, (definition: Definition) => boolean])[] = [
+  ["an allowlist of networks or domains", ({ networkAccess }) => networkAccess?.networkAccessType === allowList],
+  ["an inbound allowlist", ({ inboundCidrAllowlist }) => inboundCidrAllowlist.length > 0],
+  ["ports", ({ openPorts }) => (openPorts?.ports.length ?? 0) > 0],
+  ["volumes", ({ volumeMounts }) => volumeMounts.length > 0],
+  ["mounts of local files", ({ mountIds }) => mountIds.length > 0],
+  ["cloud buckets", ({ cloudBucketMounts }) => cloudBucketMounts.length > 0],
+  ["a proxy", ({ proxyId }) => Boolean(proxyId)],
+  ["a custom domain", ({ customDomain }) => customDomain !== ""],
+  ["memory snapshots", ({ enableSnapshot }) => enableSnapshot],
+  ["an identity token", ({ includeOidcIdentityToken }) => includeOidcIdentityToken],
+  ["an outbound policy", ({ experimentalOutboundPolicy }) => experimentalOutboundPolicy !== undefined],
+  [
+    "experimental options",
+    ({ experimentalOptions, experimentalOptionsV2 }) =>
+      Object.keys(experimentalOptions).length + Object.keys(experimentalOptionsV2).length > 0,
+  ],
+];
+
+function refuse(definition: Definition): void {
+  const found = refused.find(([, asks]) => asks(definition));
+  if (!found) return;
+  throw new AtollError(
+    "unsupported",
+    `cannot create a sandbox with ${found[0]} for a Modal client yet`,
+    "See docs/modal-compatibility.md.",
+  );
+}

@@ -1,0 +1,22 @@
+import type { Apps } from "../apps/apps.ts";
+import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
+import type { Sandboxes } from "../sandboxes/sandboxes.ts";
+import type { Secrets } from "../secrets/secrets.ts";
+import type { Tokens } from "../tokens/tokens.ts";
+import type { Call } from "./grpc/call.ts";
+import type { SignedTokens } from "./signed-token.ts";
+
+/** What the dialect calls. */
+export interface Core {
+  readonly apps: Apps;
+  readonly sandboxes: Sandboxes;
+  readonly processes: SandboxProcesses;
+  readonly secrets: Secrets;
+  readonly tokens: Tokens;
+  readonly signed: SignedTokens;
+}
+
+/** A call to the command router, whose token admits to one sandbox. */
+export interface TaskCall extends Call {
+  readonly sandboxId: string;
+}

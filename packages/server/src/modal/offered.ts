@@ -1,0 +1,17 @@
+/** What there is instead of a call that is not answered, by how its name begins. */
+const instead: readonly (readonly [RegExp, string])[] = [
+  [/^Sandbox(Snapshot|Restore)|^TaskSnapshotMemory/, "memory snapshots are not available yet"],
+  [/^(Task(Snapshot|Mount|Unmount)|SandboxGetExitSnapshot)/, "take snapshots of files with `atoll snapshot`"],
+  [/^(TaskContainer|SandboxContainer)/, "sidecar containers are not available; start a second sandbox"],
+  [/^Volume/, "volumes are not available to Modal clients yet"],
+  [/^Secret/, "make secrets with `atoll secret` and name them in the SDK of Atoll"],
+  [/^(Image|Mount|Blob)/, "build images with `atoll image build`"],
+  [/^(Function|Class|Map|Queue|Dict|Schedule)/, "Atoll runs sandboxes, and no functions"],
+];
+
+export function offered(name: string): string {
+  return (
+    instead.find(([pattern]) => pattern.test(name))?.[1] ??
+    "Atoll does not have this call; see docs/modal-compatibility.md"
+  );
+}
