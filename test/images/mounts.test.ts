@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ConflictError, Image } from "@atoll/sdk";
-import { eachIsolation, newSandbox, shell } from "../support/isolation.ts";
+import { ConflictError, Image, Sandbox } from "@atoll/sdk";
+import { daemon } from "../support/daemon.ts";
+import { eachIsolation, isolationLevels, newSandbox, shell } from "../support/isolation.ts";
 import { useServer } from "../support/server.ts";
 
 useServer();
@@ -98,4 +99,20 @@ test("an image that is mounted is kept, and let go of with the sandbox", async (
     if (removed) break;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+});
+
+test("what is mounted stays through a server that is killed, and is unmounted by the next", async (t) => {
+  const server = await daemon(t);
+  const { client } = server;
+  const sandboxes: Sandbox[] = [];
+  for (const isolation of isolationLevels) sandboxes.push(await Sandbox.create({ isolation, client }));
+  for (const sandbox of sandboxes) await sandbox.mountImage("/mnt", "base");
+  await server.kill();
+  await server.start();
+  for (const sandbox of sandboxes) {
+    assert.equal((await shell(sandbox, "ls -d /mnt/etc")).stdout, "/mnt/etc\n");
+    await sandbox.unmountImage("/mnt");
+    assert.equal((await shell(sandbox, "ls -A /mnt")).stdout, "");
+  }
+  assert.deepEqual(await server.gc(), []);
 });
