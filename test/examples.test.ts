@@ -22,6 +22,7 @@ const expected: { readonly [program: string]: string | RegExp } = {
   "exec-timeout": "Command timed out with exit code 124\nstill here\n\n",
   files:
     "Hello, Sandbox!\nline: one\nline: two\n/srv/site directory \n/srv/site/index.html file 11\n<h1>Hi</h1>\nrename /srv/site/index.html to /srv/site/old.html\n",
+  "opening-ports": /^https:\/\/[a-z2-7]{26}\.localhost:\d+\nhas a label: true\n$/,
   hello: "Hello, world!\n\n",
   image: /^workdir \/app\nadd .*\/image\.ts to \/app\nrun wc -l .*\nbuilt in \d+ ms\nhello, 16 lines\n\n$/,
   "idle-timeout": "in use for longer than that\n\nEnded: idle_timed_out\n",

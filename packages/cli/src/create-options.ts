@@ -16,6 +16,10 @@ export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | 
     gpu: values.gpu,
     idleTimeoutMs: values["idle-timeout"],
     ...networkPolicy(values),
+    encryptedPorts: given(values.port),
+    h2Ports: given(values["h2-port"]),
+    unencryptedPorts: given(values["unencrypted-port"]),
+    inboundCidrAllowlist: given(values["inbound-cidr"]),
     app: values.app,
     name: values.name,
     tags: Object.keys(values.tag).length > 0 ? values.tag : undefined,
@@ -28,6 +32,10 @@ export function networkPolicy(values: Values<typeof networkOptions>): NetworkPol
     blockNetwork: values["block-network"] || undefined,
     outboundCidrAllowlist: ranges.length > 0 ? ranges : undefined,
   };
+}
+
+function given<T>(values: readonly T[]): readonly T[] | undefined {
+  return values.length > 0 ? values : undefined;
 }
 
 export function processOptions(values: Values<typeof commandOptions>, pty: Pty | undefined): ExecOptions {

@@ -4,6 +4,8 @@ import { duration, size } from "./quantity.ts";
 
 const isolations = ["gvisor", "container"] as const;
 
+const ports = (texts: readonly string[]) => texts.map(integer);
+
 export const json = flag("Print JSON, and errors as JSON on stderr.");
 
 /** Of a sandbox's own command and of a process started by exec. */
@@ -41,6 +43,10 @@ export const sandboxOptions = {
   gpu: one("MODEL", 'GPU model and count, such as A100 or A100:2, or "any".', text),
   "idle-timeout": one("DURATION", "Longest time without a running exec, stdin or connection.", duration),
   ...networkOptions,
+  port: many("PORT", "Open this port over TLS; see atoll tunnels.", ports),
+  "h2-port": many("PORT", "The same for a service that speaks HTTP/2.", ports),
+  "unencrypted-port": many("PORT", "Open this port over plain TCP too.", ports),
+  "inbound-cidr": many("CIDR", "Let only addresses of this range use the tunnels.", (ranges) => ranges),
   app: one("NAME", 'App that the sandbox belongs to, made if it is new; "default" when absent.', text),
   name: one("NAME", "Name of the sandbox, unique among the app's running ones.", text),
   tag: many("KEY=VALUE", "Label to find the sandbox by.", pairs),

@@ -89,6 +89,18 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/tag.ts")).tag,
   },
   {
+    name: "tunnels",
+    summary: "Show where a sandbox's ports are reached",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/tunnels.ts")).tunnels,
+  },
+  {
+    name: "connect-token",
+    summary: "Create a token that opens a port of a sandbox",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/connect-token.ts")).connectToken,
+  },
+  {
     name: "snapshot",
     summary: "Make an image of a sandbox's files",
     group: "Images",
@@ -207,6 +219,12 @@ export const verbs: readonly VerbEntry[] = [
     summary: "Delete secrets",
     group: "Access",
     load: async () => (await import("./verbs/secret.ts")).secretRm,
+  },
+  {
+    name: "trust",
+    summary: "Have this machine trust the certificates of tunnels",
+    group: "Access",
+    load: async () => (await import("./verbs/trust.ts")).trust,
   },
   {
     name: "version",

@@ -13,6 +13,7 @@ import { secretRoutes } from "./secrets.ts";
 import { serverRoutes } from "./server.ts";
 import { snapshotRoutes } from "./snapshots.ts";
 import { tokenRoutes } from "./tokens.ts";
+import { tunnelRoutes } from "./tunnels.ts";
 
 export type { Method, Route } from "./route.ts";
 
@@ -27,6 +28,7 @@ export const routes = {
   ...snapshotRoutes,
   ...mountRoutes,
   ...tokenRoutes,
+  ...tunnelRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

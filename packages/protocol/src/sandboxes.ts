@@ -3,6 +3,7 @@ import Type, { type Static } from "typebox";
 import { NetworkPolicy, networkPolicyFields } from "./network.ts";
 import { ofSandbox, waitQuery } from "./parameters.ts";
 import type { Route } from "./route.ts";
+import { Ports } from "./tunnels.ts";
 import { AbsolutePath, Argv, closed, Environment, Id, Instant, Isolation, Name, Pty, Result, Tags } from "./values.ts";
 
 export const ReadinessProbe = Type.Union(
@@ -76,6 +77,15 @@ export const SandboxCreate = Type.Object(
       }),
     ),
     ...networkPolicyFields,
+    encryptedPorts: Type.Optional(Ports),
+    h2Ports: Type.Optional(Ports),
+    unencryptedPorts: Type.Optional(Ports),
+    inboundCidrAllowlist: Type.Optional(
+      Type.Array(Type.String({ maxLength: 64 }), {
+        maxItems: 256,
+        description: "Ranges of addresses that may use the tunnels, IPv4 or IPv6; everyone when absent.",
+      }),
+    ),
     readinessProbe: Type.Optional(ReadinessProbe),
   },
   closed,
@@ -117,6 +127,10 @@ export const Sandbox = Type.Object(
     idleTimeoutMs: Type.Optional(Type.Integer()),
     blockNetwork: Type.Boolean(),
     outboundCidrAllowlist: networkPolicyFields.outboundCidrAllowlist,
+    encryptedPorts: Type.Optional(Ports),
+    h2Ports: Type.Optional(Ports),
+    unencryptedPorts: Type.Optional(Ports),
+    inboundCidrAllowlist: Type.Optional(Type.Array(Type.String())),
     createdAt: Instant,
     startedAt: Type.Optional(Instant),
     deadlineAt: Type.Optional(Instant),

@@ -10,4 +10,5 @@ export * from "./secrets.ts";
 export * from "./server.ts";
 export * from "./snapshots.ts";
 export * from "./tokens.ts";
+export * from "./tunnels.ts";
 export { Isolation, Name, Pty, Result } from "./values.ts";

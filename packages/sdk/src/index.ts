@@ -81,3 +81,4 @@ export { Sandbox, type SandboxInfo, type SandboxListOptions, type SnapshotOption
 export { type LookupOptions, Secret, type SecretInfo } from "./secret.ts";
 export { StdinWriter } from "./stdin.ts";
 export { Terminal, type TerminalOptions } from "./terminal.ts";
+export { type ConnectToken, type ConnectTokenOptions, Tunnel } from "./tunnel.ts";

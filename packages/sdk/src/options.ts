@@ -63,6 +63,14 @@ export interface SandboxCreateOptions extends CommandOptions, NetworkPolicyOptio
   readonly gpu?: string | undefined;
   /** Longest time in milliseconds without a running exec, stdin or connection. */
   readonly idleTimeoutMs?: number | undefined;
+  /** Ports that are reached over TLS, see `tunnels`. */
+  readonly encryptedPorts?: readonly number[] | undefined;
+  /** The same for services that speak HTTP/2. */
+  readonly h2Ports?: readonly number[] | undefined;
+  /** Ports that are reached over plain TCP too. */
+  readonly unencryptedPorts?: readonly number[] | undefined;
+  /** Ranges of addresses that may use the tunnels; everyone when absent. */
+  readonly inboundCidrAllowlist?: readonly string[] | undefined;
   /** `waitUntilReady` waits for a TCP port inside the sandbox, or for a command that exits with 0. */
   readonly readinessProbe?: ReadinessProbe | undefined;
 }
@@ -100,6 +108,10 @@ const createOptionNames: Names<SandboxCreateOptions> = {
   gpu: true,
   idleTimeoutMs: true,
   ...networkPolicyNames,
+  encryptedPorts: true,
+  h2Ports: true,
+  unencryptedPorts: true,
+  inboundCidrAllowlist: true,
   readinessProbe: true,
   client: true,
   signal: true,

@@ -20,6 +20,7 @@ import { Process } from "./process.ts";
 import { type FinishedResult, sandboxResult, type WaitOptions, waitUntil } from "./result.ts";
 import type { StdinWriter } from "./stdin.ts";
 import type { Terminal, TerminalOptions } from "./terminal.ts";
+import { type ConnectToken, type ConnectTokenOptions, metadataText, Tunnel } from "./tunnel.ts";
 
 export type { SandboxInfo };
 
@@ -261,6 +262,23 @@ export class Sandbox implements AsyncDisposable {
   /** Unmounts an image. @throws {ConflictError} while a process of the sandbox uses a file or directory of it */
   async unmountImage(path: string, options: Options = {}): Promise<void> {
     await this.#client.request("unmountImage", { params: this.#params, query: { path }, ...options });
+  }
+
+  /**
+   * The ways into its ports, by port, once it runs.
+   * @throws {ConflictError} when the sandbox has finished
+   */
+  async tunnels(options: Pick<WaitOptions, "signal" | "timeoutMs"> = {}): Promise<{ [port: number]: Tunnel }> {
+    const { signal, timeoutMs } = options;
+    const { items } = await this.#client.request("listTunnels", { params: this.#params, query: { timeoutMs }, signal });
+    return Object.fromEntries(items.map((info) => [info.containerPort, new Tunnel(info)]));
+  }
+
+  /** A URL for a port, and the token that it asks for: as `Authorization: Bearer`, or as `?_atoll_connect_token=` in a browser. */
+  async createConnectToken(options: ConnectTokenOptions = {}): Promise<ConnectToken> {
+    const { port, userMetadata, ttl, ttlMs = ttl === undefined ? undefined : ttl * 1000, signal } = options;
+    const body = { port, userMetadata: metadataText(userMetadata), ttlMs };
+    return this.#client.request("createConnectToken", { params: this.#params, body, signal });
   }
 
   /** Replaces the sandbox's tags. */

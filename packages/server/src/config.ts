@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import { type TunnelConfig, tunnelConfig } from "./tunnels/tunnel-config.ts";
 
 /** How the daemon runs, read once from the environment. */
 export interface Config {
@@ -27,6 +28,7 @@ export interface Config {
   readonly readySlots: number;
   /** Sandboxes of each isolation level that are prepared ahead of time. */
   readonly poolSize: number;
+  readonly tunnels: TunnelConfig;
   readonly cdiDirectories: readonly string[];
   readonly logLevel: string;
 }
@@ -41,7 +43,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function configFrom(env: Environment): Config {
   return {
     stateDirectory: stateDirectory(env),
-    listen: listenAddress(env.ATOLL_LISTEN || "127.0.0.1:0"),
+    listen: address("ATOLL_LISTEN", env.ATOLL_LISTEN || "127.0.0.1:0"),
     maxSandboxes: count(env, "ATOLL_MAX_SANDBOXES", 1000, 1, 100_000),
     maxCreating: count(env, "ATOLL_MAX_CREATING", Math.max(4, 2 * availableParallelism()), 1, 1000),
     outputLimitBytes: count(env, "ATOLL_OUTPUT_LIMIT", 2 * 1024 ** 3, 1024, Number.MAX_SAFE_INTEGER),
@@ -53,6 +55,7 @@ export function configFrom(env: Environment): Config {
     defaultDiskBytes: count(env, "ATOLL_DEFAULT_DISK", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
     poolSize: count(env, "ATOLL_POOL", 2, 0, 1000),
     readySlots: count(env, "ATOLL_READY_SLOTS", 8, 0, 1000),
+    tunnels: tunnelConfig(env, address("ATOLL_TUNNEL_LISTEN", env.ATOLL_TUNNEL_LISTEN || "127.0.0.1:0")),
     cdiDirectories: (env.ATOLL_CDI_DIRS ?? "/etc/cdi:/var/run/cdi").split(":").filter((path) => path !== ""),
     logLevel: oneOf(env, "ATOLL_LOG_LEVEL", "info", logLevels),
   };
@@ -67,12 +70,12 @@ function stateDirectory(env: Environment): string {
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
-function listenAddress(text: string): Config["listen"] {
+function address(name: string, text: string): Config["listen"] {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host !== undefined && port <= 65_535) return { host, port };
-  throw new Error(`cannot listen on ATOLL_LISTEN=${text}: write it as 127.0.0.1:8080 or [::1]:8080`);
+  throw new Error(`cannot listen on ${name}=${text}: write it as 127.0.0.1:8080 or [::1]:8080`);
 }
 
 function count(env: Environment, name: string, normal: number, least: number, most: number): number {

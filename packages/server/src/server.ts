@@ -15,6 +15,7 @@ import { secretHandlers } from "./api/secrets.ts";
 import { serverHandlers } from "./api/server.ts";
 import { serveTerminals } from "./api/terminal.ts";
 import { tokenHandlers } from "./api/tokens.ts";
+import { tunnelHandlers } from "./api/tunnels.ts";
 import { Apps } from "./apps/apps.ts";
 import type { Config } from "./config.ts";
 import { Gpus } from "./devices/gpus.ts";
@@ -42,6 +43,8 @@ import { Slots } from "./slots.ts";
 import type { StateDirectory } from "./state-directory.ts";
 import { openSqlite } from "./store/sqlite.ts";
 import { Tokens } from "./tokens/tokens.ts";
+import { tunnelKey } from "./tunnels/labels.ts";
+import { Tunnels } from "./tunnels/tunnels.ts";
 
 /** What a server does not choose for itself. */
 export interface Parts {
@@ -79,6 +82,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const store = openSqlite(state.database);
   const key = secretKey(config.secretKey, state.path);
   const seal = sealWith(key);
+  const tunnels = new Tunnels({ config: config.tunnels, stateDirectory: state.path, key: tunnelKey(key), log });
   const secrets = new Secrets(store, seal);
   const tokens = new Tokens(store);
   const apps = new Apps(store);
@@ -113,6 +117,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     machine: thisMachine(readFileSync("/proc/self/limits", "utf8")),
     creations,
     pool,
+    tunnels,
     observer: measured,
     log,
     stopping: stopping.signal,
@@ -170,6 +175,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       ...imageHandlers(images),
       ...secretHandlers(secrets),
       ...tokenHandlers(tokens),
+      ...tunnelHandlers(tunnels, sandboxes),
     },
   });
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
@@ -194,6 +200,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       clearTimeout(timer);
       await adopted.catch(() => undefined);
       await images.builds.stop();
+      await tunnels.close();
       await sandboxes.stop();
       await pool.close();
       await levels.statuses(); // a check that is under way removes what it made

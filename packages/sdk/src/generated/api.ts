@@ -48,6 +48,21 @@ export type AppLookup = {
   readonly createIfMissing?: boolean | undefined;
 };
 
+export type ConnectToken = {
+  readonly url: string;
+  readonly token: string;
+  readonly expiresAt: string;
+};
+
+export type ConnectTokenCreate = {
+  /** Of the service; 8080 when absent. */
+  readonly port?: number | undefined;
+  /** Printable ASCII, which the service receives as the header X-Verified-User-Data. */
+  readonly userMetadata?: string | undefined;
+  /** How long it is valid; an hour when absent. */
+  readonly ttlMs?: number | undefined;
+};
+
 export type Exec = {
   readonly argv: readonly string[];
   /** Environment variables. */
@@ -372,6 +387,10 @@ export type Sandbox = {
   readonly blockNetwork: boolean;
   /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is. */
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
+  readonly encryptedPorts?: readonly number[] | undefined;
+  readonly h2Ports?: readonly number[] | undefined;
+  readonly unencryptedPorts?: readonly number[] | undefined;
+  readonly inboundCidrAllowlist?: readonly string[] | undefined;
   readonly createdAt: string;
   readonly startedAt?: string | undefined;
   readonly deadlineAt?: string | undefined;
@@ -422,6 +441,11 @@ export type SandboxCreate = {
   readonly blockNetwork?: boolean | undefined;
   /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is. */
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
+  readonly encryptedPorts?: readonly number[] | undefined;
+  readonly h2Ports?: readonly number[] | undefined;
+  readonly unencryptedPorts?: readonly number[] | undefined;
+  /** Ranges of addresses that may use the tunnels, IPv4 or IPv6; everyone when absent. */
+  readonly inboundCidrAllowlist?: readonly string[] | undefined;
   /** Ready once a TCP connection to the port succeeds inside the sandbox, or once the command exits with 0. */
   readonly readinessProbe?: ReadinessProbe | undefined;
 };
@@ -510,6 +534,29 @@ export type TokenCreate = {
 
 export type TokenList = {
   readonly items: readonly Token[];
+};
+
+export type Tunnel = {
+  readonly containerPort: number;
+  /** https://HOST:PORT, without the port when it is 443. */
+  readonly url: string;
+  /** Where TLS ends, and the server name to ask for. */
+  readonly host: string;
+  readonly port: number;
+  /** Of a port that is open without TLS too. */
+  readonly unencryptedHost?: string | undefined;
+  readonly unencryptedPort?: number | undefined;
+};
+
+export type TunnelAuthority = {
+  /** Names of tunnels end in this. */
+  readonly domain: string;
+  /** The authority that signs for it, in PEM; absent with a certificate of one's own. */
+  readonly certificate?: string | undefined;
+};
+
+export type TunnelList = {
+  readonly items: readonly Tunnel[];
 };
 
 export interface Operations {
@@ -1212,6 +1259,36 @@ export interface Operations {
     readonly body: undefined;
     readonly response: undefined;
   };
+  /** Where the sandbox's ports are reached, once it runs. */
+  readonly listTunnels: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: {
+      /** Answer with the present state after this long at the latest; 0 answers at once. Default 30000. */
+      readonly timeoutMs?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: TunnelList;
+  };
+  /** Make a token that opens a port of the sandbox over HTTPS to its bearer. */
+  readonly createConnectToken: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: ConnectTokenCreate;
+    readonly response: ConnectToken;
+  };
+  /** The certificate authority that clients of tunnels are to trust. */
+  readonly tunnelAuthority: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: TunnelAuthority;
+  };
 }
 
 export type OperationName = keyof Operations;
@@ -1275,4 +1352,7 @@ export const operations = {
   createToken: { method: "POST", path: "/v1/tokens" },
   listTokens: { method: "GET", path: "/v1/tokens" },
   deleteToken: { method: "DELETE", path: "/v1/tokens/{tokenId}" },
+  listTunnels: { method: "GET", path: "/v1/sandboxes/{sandboxId}/tunnels" },
+  createConnectToken: { method: "POST", path: "/v1/sandboxes/{sandboxId}/connect-tokens" },
+  tunnelAuthority: { method: "GET", path: "/v1/tunnel-authority" },
 } as const;

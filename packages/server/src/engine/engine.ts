@@ -154,6 +154,8 @@ export interface Holder {
 export interface HolderRecord {
   readonly key: string;
   readonly isolation: Isolation;
+  /** Where the host reaches its ports; absent without a network. */
+  readonly address?: string | undefined;
   /** Engine-private: pids with their start times, addresses, directories, cgroup names. */
   readonly details: { readonly [name: string]: string | number };
 }

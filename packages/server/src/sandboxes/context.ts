@@ -10,6 +10,7 @@ import type { MachineSize } from "./defaults.ts";
 import type { Images } from "./image.ts";
 import type { IsolationLevels } from "./isolation-levels.ts";
 import type { Observer } from "./observer.ts";
+import type { Tunnels } from "./tunnels.ts";
 import type { WarmPool } from "./warm-pool.ts";
 
 /** What the sandboxes of one server share. */
@@ -25,6 +26,7 @@ export interface Context {
   readonly machine: MachineSize;
   readonly creations: Slots;
   readonly pool: WarmPool;
+  readonly tunnels: Tunnels;
   readonly observer: Observer;
   readonly log: Logger;
   /** Aborted when the server stops. */

@@ -48,6 +48,10 @@ export function withDefaults(
     gpu: request.gpu,
     timeoutMs: request.timeoutMs ?? 300_000,
     idleTimeoutMs: request.idleTimeoutMs,
+    encryptedPorts: request.encryptedPorts,
+    h2Ports: request.h2Ports,
+    unencryptedPorts: request.unencryptedPorts,
+    inboundCidrAllowlist: request.inboundCidrAllowlist,
     readinessProbe: request.readinessProbe,
   };
 }

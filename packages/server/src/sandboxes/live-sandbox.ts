@@ -36,6 +36,8 @@ export class LiveSandbox {
   /** When the loop may try again what has failed, and how often it did. */
   retryAt = 0;
   failures = 0;
+  /** Open connections through its tunnels. */
+  connections = 0;
   isStored = false;
   /** What has become of it since an earlier daemon is not known yet. */
   isAdopting = false;
@@ -52,7 +54,7 @@ export class LiveSandbox {
       outputLimitBytes: context.config.outputLimitBytes,
       sandboxOutputLimitBytes: context.config.sandboxOutputLimitBytes,
       explain: (result) => this.#explain(result),
-      onActivity: () => this.#noteActivity(),
+      onActivity: () => this.noteActivity(),
       onConnection: (isConnected) => this.#noteConnection(isConnected),
       onViolation: (error) => this.#noteViolation(error),
       onWriteError: (error) => context.log.error({ sandboxId: row.id, err: error }, "cannot write output"),
@@ -159,7 +161,7 @@ export class LiveSandbox {
     };
   }
 
-  #noteActivity(): void {
+  noteActivity(): void {
     const { idleTimeoutMs } = this.row.spec;
     this.context.wake();
     if (idleTimeoutMs === undefined || this.row.state !== "running") return;

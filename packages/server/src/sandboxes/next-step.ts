@@ -18,6 +18,7 @@ export interface Facts {
   readonly timeoutMs: number;
   readonly idleTimeoutMs?: number | undefined;
   readonly hasRunningExec: boolean;
+  readonly hasConnection: boolean;
   readonly lastActiveAt?: number | undefined;
   readonly connectBy: number;
   /** Not before then, after a failure. */

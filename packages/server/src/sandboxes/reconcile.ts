@@ -89,6 +89,7 @@ export class Reconciler {
       mainResult: live.mainResult,
       holderEnd: live.holderEnd,
       hasRunningExec: live.processes.hasRunningExec,
+      hasConnection: live.connections > 0,
       connectBy: live.connectBy,
       retryAt: live.retryAt,
     };

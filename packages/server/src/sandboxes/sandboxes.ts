@@ -12,6 +12,7 @@ import type { Context } from "./context.ts";
 import { environmentOf, networkPolicyOf, withDefaults } from "./defaults.ts";
 import { destroy, finish } from "./ending.ts";
 import { environmentPurpose, LiveSandbox } from "./live-sandbox.ts";
+import { checkPorts } from "./ports.ts";
 import { probeUntilReady } from "./readiness.ts";
 import { Reconciler } from "./reconcile.ts";
 import { isPlatformFailure, start } from "./starting.ts";
@@ -233,6 +234,7 @@ export class Sandboxes {
 
   async #create(request: SandboxCreate, answer: AnswerOf | undefined, callerGone: AbortSignal): Promise<string> {
     const { images, levels, stopping } = this.#context;
+    checkPorts(request);
     this.#checkRoom(request);
     outbound(request);
     await this.#holdersKnown.promise;
@@ -316,6 +318,7 @@ export class Sandboxes {
       state: "queued",
       isDestroyed: true,
       gpus: given.gpus,
+      hostPorts: {},
       timeline: withEntry([], "queued", now),
     };
   }

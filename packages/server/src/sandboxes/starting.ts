@@ -40,6 +40,7 @@ async function startInSlot(
   live.move("starting");
   live.note("starting");
   if (!live.holder) await prepare(live, engine, signal);
+  await step("open the ports", () => live.context.tunnels.open(live, signal));
   insert(live, answer);
   await claim(live, engine, image, signal);
   return await startCommand(live, signal);

@@ -129,6 +129,7 @@ const migrations: readonly string[] = [
   ALTER TABLE sandboxes ADD COLUMN network_policy TEXT NOT NULL DEFAULT '{}';
   UPDATE sandboxes SET network_policy = '{"blockNetwork":true}' WHERE json_extract(spec, '$.blockNetwork');
   `,
+  `ALTER TABLE sandboxes ADD COLUMN host_ports TEXT NOT NULL DEFAULT '{}'`,
 ];
 
 /** @throws Error when the database was written by a newer server */

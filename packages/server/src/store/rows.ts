@@ -32,6 +32,11 @@ export interface SandboxSpec {
   readonly gpu?: string | undefined;
   readonly timeoutMs: number;
   readonly idleTimeoutMs?: number | undefined;
+  /** Absent in rows that are older than tunnels. */
+  readonly encryptedPorts?: readonly number[] | undefined;
+  readonly h2Ports?: readonly number[] | undefined;
+  readonly unencryptedPorts?: readonly number[] | undefined;
+  readonly inboundCidrAllowlist?: readonly string[] | undefined;
   readonly readinessProbe?: NonNullable<SandboxCreate["readinessProbe"]> | undefined;
 }
 
@@ -56,6 +61,8 @@ export interface SandboxRow {
   isDestroyed: boolean;
   /** CDI names of the devices it has to itself. */
   gpus: readonly string[];
+  /** The machine's port for each unencrypted one. */
+  hostPorts: Readonly<Record<number, number>>;
   startedAt?: number | undefined;
   deadlineAt?: number | undefined;
   /** Accurate to a second or so; see `idle.ts`. */

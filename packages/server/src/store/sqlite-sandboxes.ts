@@ -5,13 +5,13 @@ import type { FinishedFilter, SandboxTable } from "./store.ts";
 
 export function sandboxTable(database: DatabaseSync): SandboxTable {
   const insert = database.prepare(`INSERT INTO sandboxes
-    (id, sequence, app, name, spec, environment, created_at, tags, state, ending, result, holder, is_destroyed, gpus,
+    (id, sequence, app, name, spec, environment, created_at, tags, state, ending, result, holder, is_destroyed, gpus, host_ports,
      started_at, deadline_at, last_active_at, ready_at, finished_at, timeline, network_policy)
     VALUES (:id, :sequence, :app, :name, :spec, :environment, :createdAt, :tags, :state, :ending, :result, :holder,
-     :isDestroyed, :gpus, :startedAt, :deadlineAt, :lastActiveAt, :readyAt, :finishedAt, :timeline, :networkPolicy)`);
+     :isDestroyed, :gpus, :hostPorts, :startedAt, :deadlineAt, :lastActiveAt, :readyAt, :finishedAt, :timeline, :networkPolicy)`);
   const update =
     database.prepare(`UPDATE sandboxes SET tags = :tags, state = :state, ending = :ending, result = :result,
-    holder = :holder, is_destroyed = :isDestroyed, gpus = :gpus, started_at = :startedAt, deadline_at = :deadlineAt,
+    holder = :holder, is_destroyed = :isDestroyed, gpus = :gpus, host_ports = :hostPorts, started_at = :startedAt, deadline_at = :deadlineAt,
     last_active_at = :lastActiveAt, ready_at = :readyAt, finished_at = :finishedAt, timeline = :timeline,
     network_policy = :networkPolicy WHERE id = :id`);
   const get = database.prepare("SELECT * FROM sandboxes WHERE id = ?");
@@ -80,6 +80,7 @@ function mutable(row: SandboxRow) {
     ":holder": jsonOrNull(row.holder),
     ":isDestroyed": row.isDestroyed ? 1 : 0,
     ":gpus": JSON.stringify(row.gpus),
+    ":hostPorts": JSON.stringify(row.hostPorts),
     ":startedAt": row.startedAt ?? null,
     ":deadlineAt": row.deadlineAt ?? null,
     ":lastActiveAt": row.lastActiveAt ?? null,
@@ -110,6 +111,7 @@ function rowOf(columns: Columns): SandboxRow {
     holder: maybeJson(columns.holder),
     isDestroyed: columns.is_destroyed === 1,
     gpus: json(columns.gpus),
+    hostPorts: json(columns.host_ports),
     startedAt: maybeNumber(columns.started_at),
     deadlineAt: maybeNumber(columns.deadline_at),
     lastActiveAt: maybeNumber(columns.last_active_at),

@@ -34,6 +34,7 @@ const running: Facts = {
   timeoutMs: 4000,
   idleTimeoutMs: undefined,
   hasRunningExec: false,
+  hasConnection: false,
   lastActiveAt: undefined,
   connectBy: Number.POSITIVE_INFINITY,
   retryAt: 0,

@@ -28,6 +28,7 @@ const row = (sequence: number, fields: Partial<SandboxRow> = {}): SandboxRow => 
   state: "running",
   isDestroyed: false,
   gpus: [],
+  hostPorts: {},
   timeline: [],
   ...fields,
 });

@@ -181,6 +181,7 @@ export class OciEngine implements Engine {
     return {
       key: request.key,
       isolation: this.isolation,
+      address: slot.address,
       details: {
         pid,
         startTime: String(startTime),

@@ -1,0 +1,7 @@
+import type { LiveSandbox } from "./live-sandbox.ts";
+
+/** What the core asks of the ways in. They close by themselves when the sandbox is over. */
+export interface Tunnels {
+  /** Opens the ports of a sandbox that has a holder, and notes the machine's ports in its row. */
+  open(live: LiveSandbox, signal: AbortSignal): Promise<void>;
+}

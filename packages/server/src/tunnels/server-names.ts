@@ -1,0 +1,52 @@
+/** The TLS context for each server name: signed by the local authority, or from files that are read again when renewed. */
+import { readFileSync, statSync } from "node:fs";
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { Logger } from "pino";
+import type { Authority } from "../certificates/authority.ts";
+import { LRUCache } from "../lru-cache.ts";
+
+export interface ServerNames {
+  contextFor(serverName: string): SecureContext;
+}
+
+const contextsKept = 2048;
+const renewAfterMs = 24 * 3_600_000;
+
+export function namesOfAuthority(authority: Authority): ServerNames {
+  const contexts = new LRUCache<string, { readonly context: SecureContext; readonly madeAt: number }>(contextsKept);
+  return {
+    contextFor: (serverName) => {
+      const known = contexts.get(serverName);
+      if (known && Date.now() - known.madeAt < renewAfterMs) return known.context;
+      const { certificate, key } = authority.leaf(serverName);
+      const context = createSecureContext({ cert: certificate, key });
+      contexts.set(serverName, { context, madeAt: Date.now() });
+      return context;
+    },
+  };
+}
+
+const lookAgainMs = 1000;
+
+/** A pair that does not fit together, as in the middle of a renewal, is not used: the earlier one stays. */
+export function namesOfFiles(files: { readonly chain: string; readonly key: string }, log: Logger): ServerNames {
+  const read = () => createSecureContext({ cert: readFileSync(files.chain), key: readFileSync(files.key) });
+  const version = () => [files.chain, files.key].map((file) => statSync(file).mtimeMs).join(" ");
+  let used = version();
+  let context = read();
+  let lookedAt = Date.now();
+  return {
+    contextFor: () => {
+      if (Date.now() - lookedAt < lookAgainMs) return context;
+      lookedAt = Date.now();
+      try {
+        const present = version();
+        if (present !== used) context = read();
+        used = present;
+      } catch (error) {
+        log.warn({ err: error }, "cannot use the renewed certificate of tunnels; the earlier one stays in use");
+      }
+      return context;
+    },
+  };
+}

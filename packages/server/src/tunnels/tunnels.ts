@@ -1,0 +1,212 @@
+/** The tunnels of all sandboxes of this server. */
+import { existsSync, readFileSync } from "node:fs";
+import { BlockList, isIPv6 } from "node:net";
+import { join } from "node:path";
+import type { ConnectToken, ConnectTokenCreate, Tunnel, TunnelAuthority } from "@atoll/protocol";
+import type { Logger } from "pino";
+import { Authority } from "../certificates/authority.ts";
+import { within } from "../change.ts";
+import { AtollError, messageOf } from "../error.ts";
+import type { LiveSandbox } from "../sandboxes/live-sandbox.ts";
+import { reach } from "../sandboxes/reach.ts";
+import type { Sandboxes } from "../sandboxes/sandboxes.ts";
+import type { Tunnels as CoreTunnels } from "../sandboxes/tunnels.ts";
+import { writeAtomically } from "../state-directory.ts";
+import { sealGrant } from "./connect-token.ts";
+import { type Entrance, Gateway } from "./gateway.ts";
+import { labelOf } from "./labels.ts";
+import { namesOfAuthority, namesOfFiles } from "./server-names.ts";
+import type { TunnelConfig } from "./tunnel-config.ts";
+
+const normalTtlMs = 3_600_000;
+const normalPort = 8080;
+/** A connection that is open is noted this often, so that a restart does not find its sandbox idle. */
+const noteMs = 1000;
+
+export interface TunnelsOptions {
+  readonly config: TunnelConfig;
+  readonly stateDirectory: string;
+  readonly key: Buffer;
+  readonly log: Logger;
+}
+
+export class Tunnels implements CoreTunnels {
+  readonly #options: TunnelsOptions;
+  readonly #busy = new Set<LiveSandbox>();
+  readonly #notes: NodeJS.Timeout;
+  #gateway: Promise<Gateway> | undefined;
+  #authority: Authority | undefined;
+
+  constructor(options: TunnelsOptions) {
+    this.#options = options;
+    this.#notes = setInterval(() => this.#note(), noteMs).unref();
+    // Its port and its tokens were given out by an earlier server.
+    if (existsSync(this.#portFile))
+      this.#open().catch((error: unknown) => this.#options.log.error({ err: error }, "cannot open the tunnels"));
+  }
+
+  async open(live: LiveSandbox, signal: AbortSignal): Promise<void> {
+    const { spec, holder } = live.row;
+    if (holder?.address === undefined) return;
+    const ports = portsOf(live);
+    if (ports.length === 0 && this.#gateway === undefined) return;
+    signal.throwIfAborted();
+    const gateway = await this.#open();
+    const entrance = this.#entrance(live, holder.address);
+    gateway.addDoor(this.#label(live.id, undefined), entrance);
+    for (const port of ports)
+      gateway.addTunnel(this.#label(live.id, port), entrance, port, spec.h2Ports?.includes(port) ?? false);
+    for (const port of spec.unencryptedPorts ?? []) {
+      const known = live.row.hostPorts[port];
+      live.row.hostPorts = { ...live.row.hostPorts, [port]: await gateway.openPlain(entrance, port, known ?? 0) };
+    }
+  }
+
+  /** @throws AtollError not_found, sandbox_finished, timeout */
+  async list(sandboxes: Sandboxes, id: string, timeoutMs: number, signal: AbortSignal): Promise<Tunnel[]> {
+    const waiting = sandboxes.live(id);
+    const isOpen = () => waiting?.row.state === "running" || waiting?.isFinished === true;
+    if (waiting && !(await within(timeoutMs, waiting.changed, isOpen, signal)))
+      throw new AtollError("timeout", `cannot open the tunnels of ${id} in ${timeoutMs} ms`);
+    const live = await reach(sandboxes, id, "open tunnels", signal);
+    const ports = portsOf(live);
+    if (ports.length === 0) return [];
+    const { port } = await this.#open();
+    return ports.map((containerPort) => this.#view(live, containerPort, port));
+  }
+
+  /** @throws AtollError not_found, sandbox_finished, invalid_argument for a sandbox without a network */
+  async createConnectToken(
+    sandboxes: Sandboxes,
+    id: string,
+    request: ConnectTokenCreate,
+    signal: AbortSignal,
+  ): Promise<ConnectToken> {
+    const live = await reach(sandboxes, id, "connect", signal);
+    const address = live.row.holder?.address;
+    if (address === undefined || live.row.networkPolicy.blockNetwork)
+      throw new AtollError(
+        "invalid_argument",
+        `cannot connect to ${id}: blockNetwork is set`,
+        "Create it with a network.",
+      );
+    const gateway = await this.#open();
+    // One that began before the gateway was needed has no door yet.
+    if (!gateway.hasDoor(this.#label(id, undefined)))
+      gateway.addDoor(this.#label(id, undefined), this.#entrance(live, address));
+    const port = request.port ?? normalPort;
+    const expiresAt = Date.now() + (request.ttlMs ?? normalTtlMs);
+    const grant = { sandboxId: id, port, metadata: request.userMetadata, expiresAt };
+    const host = `${this.#label(id, undefined)}-${port}.${this.#options.config.domain}`;
+    return {
+      url: urlOf(host, gateway.port),
+      token: sealGrant(this.#options.key, grant),
+      expiresAt: new Date(expiresAt).toISOString(),
+    };
+  }
+
+  authority(): TunnelAuthority {
+    const { domain, certificate } = this.#options.config;
+    return certificate ? { domain } : { domain, certificate: this.#localAuthority().certificate };
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#notes);
+    await this.#gateway?.then((gateway) => gateway.close()).catch(() => undefined);
+  }
+
+  #view(live: LiveSandbox, containerPort: number, port: number): Tunnel {
+    const { domain, host: listenHost } = this.#options.config;
+    const host = `${this.#label(live.id, containerPort)}.${domain}`;
+    const unencryptedPort = live.row.hostPorts[containerPort];
+    const unencryptedHost = domain === "localhost" ? listenHost : domain;
+    return {
+      containerPort,
+      url: urlOf(host, port),
+      host,
+      port,
+      ...(unencryptedPort !== undefined && { unencryptedHost, unencryptedPort }),
+    };
+  }
+
+  #label(id: string, port: number | undefined): string {
+    return labelOf(this.#options.key, id, port);
+  }
+
+  #entrance(live: LiveSandbox, address: string): Entrance {
+    return {
+      sandboxId: live.id,
+      address,
+      allowed: rangesOf(live.row.spec.inboundCidrAllowlist),
+      over: live.over.signal,
+      connections: 0,
+      isBusy: (connections) => {
+        live.connections = connections;
+        if (connections > 0) this.#busy.add(live);
+        else this.#busy.delete(live);
+        live.noteActivity();
+      },
+    };
+  }
+
+  #note(): void {
+    for (const live of this.#busy) live.noteActivity();
+  }
+
+  get #portFile(): string {
+    return join(this.#options.stateDirectory, "tunnels.json");
+  }
+
+  #open(): Promise<Gateway> {
+    this.#gateway ??= this.#make().catch((error: unknown) => {
+      this.#gateway = undefined;
+      throw new AtollError(
+        "unavailable",
+        `cannot open tunnels: ${messageOf(error)}`,
+        "Set ATOLL_TUNNEL_LISTEN to a free address.",
+      );
+    });
+    return this.#gateway;
+  }
+
+  async #make(): Promise<Gateway> {
+    const { config, key, log } = this.#options;
+    const names = config.certificate ? namesOfFiles(config.certificate, log) : namesOfAuthority(this.#localAuthority());
+    const gateway = new Gateway({ config, names, key, log });
+    const kept =
+      config.port === 0 && existsSync(this.#portFile) ? JSON.parse(readFileSync(this.#portFile, "utf8")).port : 0;
+    await gateway.listen(config.port || kept);
+    writeAtomically(this.#portFile, `${JSON.stringify({ port: gateway.port })}\n`, 0o600);
+    return gateway;
+  }
+
+  #localAuthority(): Authority {
+    const { stateDirectory, config } = this.#options;
+    const directory = join(stateDirectory, "certificates", config.domain);
+    this.#authority ??= Authority.in(directory, {
+      commonName: `Atoll on this machine, for ${config.domain}`,
+      permitted: [config.domain],
+    });
+    return this.#authority;
+  }
+}
+
+function portsOf({ row: { spec } }: LiveSandbox): number[] {
+  return [spec.encryptedPorts, spec.h2Ports, spec.unencryptedPorts].flatMap((ports) => ports ?? []);
+}
+
+function rangesOf(ranges: readonly string[] | undefined): BlockList | undefined {
+  if (ranges === undefined) return undefined;
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [address = "", bits] = range.split("/");
+    const family = isIPv6(address) ? "ipv6" : "ipv4";
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}
+
+function urlOf(host: string, port: number): string {
+  return port === 443 ? `https://${host}` : `https://${host}:${port}`;
+}
