@@ -2,6 +2,7 @@
 import type { ExecOptions, NetworkPolicyOptions, Pty, SandboxCreateOptions } from "@atoll/sdk";
 import type { Values } from "./option.ts";
 import type { commandOptions, networkOptions, sandboxOptions } from "./options.ts";
+import type { WantedVolume } from "./volume-option.ts";
 
 export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | undefined): SandboxCreateOptions {
   return {
@@ -20,6 +21,7 @@ export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | 
     h2Ports: given(values["h2-port"]),
     unencryptedPorts: given(values["unencrypted-port"]),
     inboundCidrAllowlist: given(values["inbound-cidr"]),
+    volumes: mounted(values.volume),
     app: values.app,
     name: values.name,
     tags: Object.keys(values.tag).length > 0 ? values.tag : undefined,
@@ -36,6 +38,11 @@ export function networkPolicy(values: Values<typeof networkOptions>): NetworkPol
 
 function given<T>(values: readonly T[]): readonly T[] | undefined {
   return values.length > 0 ? values : undefined;
+}
+
+function mounted(wanted: readonly WantedVolume[]): SandboxCreateOptions["volumes"] {
+  if (wanted.length === 0) return undefined;
+  return Object.fromEntries(wanted.map(({ volume, path, readOnly }) => [path, { volume, readOnly }]));
 }
 
 export function processOptions(values: Values<typeof commandOptions>, pty: Pty | undefined): ExecOptions {

@@ -1,6 +1,7 @@
 /** The options that several verbs share, said once. */
 import { environment, flag, integer, many, number, one, oneOf, pairs, text } from "./option.ts";
 import { duration, size } from "./quantity.ts";
+import { volumes } from "./volume-option.ts";
 
 const isolations = ["gvisor", "container"] as const;
 
@@ -50,6 +51,7 @@ export const sandboxOptions = {
   app: one("NAME", 'App that the sandbox belongs to, made if it is new; "default" when absent.', text),
   name: one("NAME", "Name of the sandbox, unique among the app's running ones.", text),
   tag: many("KEY=VALUE", "Label to find the sandbox by.", pairs),
+  volume: many("VOLUME:PATH[:ro]", "Mount a volume, by its name or id; with :ro read-only.", volumes, { short: "v" }),
   ...commandOptions,
 };
 

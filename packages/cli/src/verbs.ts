@@ -5,7 +5,7 @@ export interface VerbEntry {
   /** One word, or two for verbs on one kind of thing: `token create`. */
   readonly name: string;
   readonly summary: string;
-  readonly group: "Sandboxes" | "Images" | "Server" | "Access" | "Atoll";
+  readonly group: "Sandboxes" | "Images" | "Volumes" | "Server" | "Access" | "Atoll";
   load(): Promise<Verb>;
 }
 
@@ -141,6 +141,60 @@ export const verbs: readonly VerbEntry[] = [
     summary: "Remove images that can be built again",
     group: "Images",
     load: async () => (await import("./verbs/image.ts")).imagePrune,
+  },
+  {
+    name: "volume create",
+    summary: "Create a volume",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumeCreate,
+  },
+  {
+    name: "volume ls",
+    summary: "List volumes, or the files in one",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumeLs,
+  },
+  {
+    name: "volume put",
+    summary: "Put files into a volume",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumePut,
+  },
+  {
+    name: "volume get",
+    summary: "Get files out of a volume",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumeGet,
+  },
+  {
+    name: "volume rm",
+    summary: "Remove files from a volume",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumeRm,
+  },
+  {
+    name: "volume cp",
+    summary: "Copy files within a volume",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumeCp,
+  },
+  {
+    name: "volume mv",
+    summary: "Rename a file within a volume",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumeMv,
+  },
+  {
+    name: "volume rename",
+    summary: "Give a volume another name",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumeRename,
+  },
+  {
+    name: "volume delete",
+    summary: "Delete volumes",
+    group: "Volumes",
+    load: async () => (await import("./verbs/volume.ts")).volumeDelete,
   },
   {
     name: "serve",

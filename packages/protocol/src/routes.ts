@@ -14,6 +14,7 @@ import { serverRoutes } from "./server.ts";
 import { snapshotRoutes } from "./snapshots.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { tunnelRoutes } from "./tunnels.ts";
+import { volumeRoutes } from "./volumes.ts";
 
 export type { Method, Route } from "./route.ts";
 
@@ -27,6 +28,7 @@ export const routes = {
   ...imageRoutes,
   ...snapshotRoutes,
   ...mountRoutes,
+  ...volumeRoutes,
   ...tokenRoutes,
   ...tunnelRoutes,
 } as const satisfies Record<string, Route>;

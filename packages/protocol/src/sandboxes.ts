@@ -5,6 +5,7 @@ import { ofSandbox, waitQuery } from "./parameters.ts";
 import type { Route } from "./route.ts";
 import { Ports } from "./tunnels.ts";
 import { AbsolutePath, Argv, closed, Environment, Id, Instant, Isolation, Name, Pty, Result, Tags } from "./values.ts";
+import { MountedVolume, VolumeMount } from "./volumes.ts";
 
 export const ReadinessProbe = Type.Union(
   [
@@ -87,6 +88,7 @@ export const SandboxCreate = Type.Object(
       }),
     ),
     readinessProbe: Type.Optional(ReadinessProbe),
+    volumes: Type.Optional(Type.Array(VolumeMount, { maxItems: 32 })),
   },
   closed,
 );
@@ -131,6 +133,7 @@ export const Sandbox = Type.Object(
     h2Ports: Type.Optional(Ports),
     unencryptedPorts: Type.Optional(Ports),
     inboundCidrAllowlist: Type.Optional(Type.Array(Type.String())),
+    volumes: Type.Optional(Type.Array(MountedVolume)),
     createdAt: Instant,
     startedAt: Type.Optional(Instant),
     deadlineAt: Type.Optional(Instant),

@@ -12,3 +12,4 @@ export * from "./snapshots.ts";
 export * from "./tokens.ts";
 export * from "./tunnels.ts";
 export { Isolation, Name, Pty, Result } from "./values.ts";
+export * from "./volumes.ts";

@@ -46,6 +46,10 @@ const notRepeatable: ReadonlySet<OperationName> = new Set<OperationName>([
   "makeDirectory",
   "removeFile",
   "renameFile",
+  "createVolume",
+  "makeVolumeDirectory",
+  "removeVolumeFile",
+  "renameVolumeFile",
 ]);
 const firstPauseMs = 25;
 const longestPauseMs = 1_000;

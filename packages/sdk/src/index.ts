@@ -82,3 +82,12 @@ export { type LookupOptions, Secret, type SecretInfo } from "./secret.ts";
 export { StdinWriter } from "./stdin.ts";
 export { Terminal, type TerminalOptions } from "./terminal.ts";
 export { type ConnectToken, type ConnectTokenOptions, Tunnel } from "./tunnel.ts";
+export {
+  MountedVolume,
+  Volume,
+  type VolumeCopyOptions,
+  type VolumeFileOptions,
+  type VolumeInfo,
+  type VolumeMountOptions,
+  type VolumeNameOptions,
+} from "./volume.ts";

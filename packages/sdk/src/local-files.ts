@@ -8,9 +8,12 @@ import { archiveEnd, padding, type TarEntry, TarReader, tarHeader } from "./tar.
 
 const blockBytes = 256 * 1024;
 
+/** Where files are copied to and from. */
+export type Files = Pick<SandboxFilesystem, "stat" | "readArchive" | "readStream" | "writeArchive" | "writeStream">;
+
 /** A file keeps its permissions; a directory is sent as one archive. Owners become the user that writes. */
 export async function copyFromLocal(
-  fs: SandboxFilesystem,
+  fs: Files,
   local: string,
   path: string,
   { onProgress, ...options }: CopyOptions,
@@ -26,7 +29,7 @@ export async function copyFromLocal(
 
 /** A directory comes as one archive, and nothing in it is put outside of `local`. */
 export async function copyToLocal(
-  fs: SandboxFilesystem,
+  fs: Files,
   path: string,
   local: string,
   { onProgress, ...options }: CopyOptions,

@@ -7,6 +7,7 @@ import type { Exec, Isolation, NetworkPolicy, Pty, ReadinessProbe, SandboxCreate
 import type { Image } from "./image.ts";
 import { Secret } from "./secret.ts";
 import { sizeInBytes } from "./size.ts";
+import type { MountableVolume } from "./volume.ts";
 
 /** What a sandbox's own command and a process started by exec have in common. */
 interface CommandOptions {
@@ -73,6 +74,8 @@ export interface SandboxCreateOptions extends CommandOptions, NetworkPolicyOptio
   readonly inboundCidrAllowlist?: readonly string[] | undefined;
   /** `waitUntilReady` waits for a TCP port inside the sandbox, or for a command that exits with 0. */
   readonly readinessProbe?: ReadinessProbe | undefined;
+  /** Volumes, by the path that each is mounted at. */
+  readonly volumes?: { readonly [path: string]: MountableVolume } | undefined;
 }
 
 export interface ExecOptions extends CommandOptions {
@@ -113,6 +116,7 @@ const createOptionNames: Names<SandboxCreateOptions> = {
   unencryptedPorts: true,
   inboundCidrAllowlist: true,
   readinessProbe: true,
+  volumes: true,
   client: true,
   signal: true,
 };
@@ -120,7 +124,17 @@ const createOptionNames: Names<SandboxCreateOptions> = {
 /** The body of the request that creates a sandbox. Throws `InvalidError` for an option that does not exist. */
 export function sandboxCreateBody(argv: readonly string[], options: SandboxCreateOptions): SandboxCreate {
   checkOptions("create a sandbox", options, createOptionNames);
-  const { app, memory, memoryBytes, disk, diskBytes, image, cidrAllowlist: _alias, ...others } = options;
+  const {
+    app,
+    memory,
+    memoryBytes,
+    disk,
+    diskBytes,
+    image,
+    cidrAllowlist: _alias,
+    volumes: _volumes,
+    ...others
+  } = options;
   const { client: _client, signal: _signal, ...rest } = others;
   return {
     ...rest,

@@ -21,6 +21,7 @@ import { type FinishedResult, sandboxResult, type WaitOptions, waitUntil } from 
 import type { StdinWriter } from "./stdin.ts";
 import type { Terminal, TerminalOptions } from "./terminal.ts";
 import { type ConnectToken, type ConnectTokenOptions, metadataText, Tunnel } from "./tunnel.ts";
+import { volumeMounts } from "./volume.ts";
 
 export type { SandboxInfo };
 
@@ -76,8 +77,9 @@ export class Sandbox implements AsyncDisposable {
   static async create(...given: readonly unknown[]): Promise<Sandbox> {
     const { argv, options } = parseCommand<SandboxCreateOptions>("create a sandbox", given);
     const { client = defaultClient(), signal } = options;
-    const known = sandboxCreateBody(argv, options);
-    const { image, isolation } = options;
+    const { image, isolation, volumes: wanted } = options;
+    const volumes = wanted && volumeMounts(wanted);
+    const known = { ...sandboxCreateBody(argv, options), ...(volumes && { volumes }) };
     const body =
       image instanceof Image ? { ...known, image: await image.reference({ client, signal, isolation }) } : known;
     return new Sandbox(client, await client.request("createSandbox", { body, signal }), 0);
@@ -279,6 +281,16 @@ export class Sandbox implements AsyncDisposable {
     const { port, userMetadata, ttl, ttlMs = ttl === undefined ? undefined : ttl * 1000, signal } = options;
     const body = { port, userMetadata: metadataText(userMetadata), ttlMs };
     return this.#client.request("createConnectToken", { params: this.#params, body, signal });
+  }
+
+  /** Commits what the sandbox has written to its volumes: who reloads, or starts later, sees it. */
+  async commitVolumes(options: Options = {}): Promise<void> {
+    await this.#client.request("commitVolumes", { params: this.#params, ...options });
+  }
+
+  /** Commits, and shows the sandbox what others have committed. A file that is open stays what it was for who has it open. */
+  async reloadVolumes(options: Options = {}): Promise<void> {
+    await this.#client.request("reloadVolumes", { params: this.#params, ...options });
   }
 
   /** Replaces the sandbox's tags. */

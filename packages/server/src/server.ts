@@ -16,6 +16,7 @@ import { serverHandlers } from "./api/server.ts";
 import { serveTerminals } from "./api/terminal.ts";
 import { tokenHandlers } from "./api/tokens.ts";
 import { tunnelHandlers } from "./api/tunnels.ts";
+import { volumeHandlers } from "./api/volumes.ts";
 import { Apps } from "./apps/apps.ts";
 import type { Config } from "./config.ts";
 import { Gpus } from "./devices/gpus.ts";
@@ -45,6 +46,10 @@ import { openSqlite } from "./store/sqlite.ts";
 import { Tokens } from "./tokens/tokens.ts";
 import { tunnelKey } from "./tunnels/labels.ts";
 import { Tunnels } from "./tunnels/tunnels.ts";
+import { backgroundCommits } from "./volumes/background.ts";
+import { VolumeMounts } from "./volumes/mounts.ts";
+import { VolumeFiles } from "./volumes/volume-files.ts";
+import { Volumes } from "./volumes/volumes.ts";
 
 /** What a server does not choose for itself. */
 export interface Parts {
@@ -105,6 +110,8 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const imageDirectory = join(state.path, "store");
   const layers = new LayerStore(imageDirectory, parts.run);
   const catalogue = new Catalogue({ store, layers, base: parts.images, inUse: () => sandboxes.imagesInUse() });
+  const volumes = new Volumes({ store, layers, catalogue, directory: join(imageDirectory, "volumes") });
+  const mounts = new VolumeMounts({ store, layers, volumes, directory: join(imageDirectory, "volume-copies") });
   const context: Context = {
     config,
     state,
@@ -112,6 +119,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     levels,
     images: catalogue,
     secrets,
+    volumes: mounts,
     seal,
     gpus,
     machine: thisMachine(readFileSync("/proc/self/limits", "utf8")),
@@ -138,7 +146,12 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   });
   tokens.ensureLocal(state.path);
   const admitted = admission(config.listen.host, (token) => tokens.isValid(token));
-  const collect = gc(sandboxes, context, async (signal) => [...(await parts.sweep(signal)), ...(await images.sweep())]);
+  const collect = gc(sandboxes, context, async (signal) => [
+    ...(await parts.sweep(signal)),
+    ...(await images.sweep()),
+    ...(await volumes.sweep()),
+    ...(await mounts.sweep()),
+  ]);
   // What an earlier daemon had begun and not stored when it died belongs to no sandbox.
   const adopted = sandboxes.adopt(async () => {
     const found = await collect(false, stopping.signal);
@@ -148,6 +161,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     () => pool.fill(),
     () => undefined,
   );
+  const committing = backgroundCommits({ sandboxes, store, mounts, volumes, log, stopping: stopping.signal });
   const settled = adopted.then(() => images.endLeftBuilds());
   settled.catch((error: unknown) => {
     if (!stopping.signal.aborted) log.error({ err: error }, "cannot take up everything of an earlier server");
@@ -173,6 +187,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       ...processHandlers(processes),
       ...fileHandlers(new Files(sandboxes, stopping.signal)),
       ...imageHandlers(images),
+      ...volumeHandlers({ volumes, files: new VolumeFiles(volumes), mounts, sandboxes }),
       ...secretHandlers(secrets),
       ...tokenHandlers(tokens),
       ...tunnelHandlers(tunnels, sandboxes),
@@ -201,6 +216,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       await adopted.catch(() => undefined);
       await images.builds.stop();
       await tunnels.close();
+      await committing;
       await sandboxes.stop();
       await pool.close();
       await levels.statuses(); // a check that is under way removes what it made

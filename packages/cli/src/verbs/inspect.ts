@@ -56,6 +56,10 @@ function describe(info: SandboxInfo): [string, string | undefined][] {
     ["Processes", `at most ${info.pidsLimit}`],
     ["Open files", `at most ${info.openFilesLimit} a process`],
     ["GPUs", info.gpus?.join(" ")],
+    ...(info.volumes ?? []).map(({ name, volumeId, path, readOnly, subPath }): [string, string] => [
+      "Volume",
+      `${name ?? volumeId}${subPath === undefined ? "" : `/${plain(subPath)}`} at ${plain(path)}${readOnly ? ", read-only" : ""}`,
+    ]),
     ["Network", describePolicy(info)],
     ["Time limit", formatDuration(info.timeoutMs)],
     ["Idle limit", info.idleTimeoutMs === undefined ? undefined : formatDuration(info.idleTimeoutMs)],

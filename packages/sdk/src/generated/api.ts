@@ -288,6 +288,16 @@ export type Mount = {
   readonly image?: string | undefined;
 };
 
+export type MountedVolume = {
+  /** Id of the volume. */
+  readonly volumeId: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name?: string | undefined;
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly subPath?: string | undefined;
+};
+
 /** What a sandbox may reach. Without any field: everything but the host, other sandboxes and link-local. */
 export type NetworkPolicy = {
   /** Nothing leaves, by any protocol; loopback inside works. Excludes allowlists. */
@@ -391,6 +401,7 @@ export type Sandbox = {
   readonly h2Ports?: readonly number[] | undefined;
   readonly unencryptedPorts?: readonly number[] | undefined;
   readonly inboundCidrAllowlist?: readonly string[] | undefined;
+  readonly volumes?: readonly MountedVolume[] | undefined;
   readonly createdAt: string;
   readonly startedAt?: string | undefined;
   readonly deadlineAt?: string | undefined;
@@ -448,6 +459,7 @@ export type SandboxCreate = {
   readonly inboundCidrAllowlist?: readonly string[] | undefined;
   /** Ready once a TCP connection to the port succeeds inside the sandbox, or once the command exits with 0. */
   readonly readinessProbe?: ReadinessProbe | undefined;
+  readonly volumes?: readonly VolumeMount[] | undefined;
 };
 
 export type SandboxPage = {
@@ -557,6 +569,65 @@ export type TunnelAuthority = {
 
 export type TunnelList = {
   readonly items: readonly Tunnel[];
+};
+
+export type Volume = {
+  /** Id of the volume. */
+  readonly id: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name?: string | undefined;
+  /** An ordinary directory that everyone writes to at once, instead of commits and reloads. */
+  readonly shared: boolean;
+  /** How often it was changed; a shared volume stays at 0. */
+  readonly version: number;
+  /** Bytes on the disk, what later commits replaced included until it is merged. */
+  readonly sizeBytes: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly expiresAt?: string | undefined;
+  /** Ids of the sandboxes that have it mounted. */
+  readonly usedBy: readonly string[];
+};
+
+export type VolumeChange = {
+  readonly volumes: readonly ({
+    /** Id of the volume. */
+    readonly volumeId: string;
+    readonly path: string;
+    /** The volume's version that holds what the sandbox wrote. */
+    readonly version: number;
+    /** Whether there was anything to commit. */
+    readonly changed: boolean;
+  })[];
+};
+
+/** Without a name it is ephemeral: it lives for as long as heartbeats or sandboxes keep it. */
+export type VolumeCreate = {
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name?: string | undefined;
+  /** An ordinary directory that everyone writes to at once, instead of commits and reloads. */
+  readonly shared?: boolean | undefined;
+};
+
+export type VolumeList = {
+  readonly items: readonly Volume[];
+};
+
+export type VolumeLookup = {
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly name: string;
+  readonly createIfMissing?: boolean | undefined;
+  /** An ordinary directory that everyone writes to at once, instead of commits and reloads. */
+  readonly shared?: boolean | undefined;
+};
+
+export type VolumeMount = {
+  /** Id or name of the volume. */
+  readonly volume: string;
+  readonly path: string;
+  readonly readOnly?: boolean | undefined;
+  /** Directory of the volume to mount instead of all of it; made if missing. */
+  readonly subPath?: string | undefined;
 };
 
 export interface Operations {
@@ -1236,6 +1307,244 @@ export interface Operations {
     readonly body: undefined;
     readonly response: undefined;
   };
+  /** Create a volume. */
+  readonly createVolume: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: VolumeCreate;
+    readonly response: Volume;
+  };
+  /** Find a volume by name, or make it. */
+  readonly lookupVolume: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: VolumeLookup;
+    readonly response: Volume;
+  };
+  /** List volumes by name. */
+  readonly listVolumes: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: VolumeList;
+  };
+  /** One volume. */
+  readonly getVolume: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Volume;
+  };
+  /** Delete a volume with all that is in it, unless a sandbox has it mounted. */
+  readonly deleteVolume: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: undefined;
+  };
+  /** Give the volume another name. */
+  readonly renameVolume: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: undefined;
+    readonly body: TokenCreate;
+    readonly response: Volume;
+  };
+  /** Keep an ephemeral volume for another 15 minutes. */
+  readonly heartbeatVolume: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Volume;
+  };
+  /** Bytes of a file. */
+  readonly readVolumeFile: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** First byte wanted; 0 when absent. */
+      readonly offset?: number | undefined;
+      /** Most bytes wanted; all when absent. */
+      readonly length?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
+  /** Put a file in place of what is there; the directories it lies in are made. */
+  readonly writeVolumeFile: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Permission bits, as chmod(2). */
+      readonly mode?: number | undefined;
+      /** It must not exist. */
+      readonly exclusive?: boolean | undefined;
+    };
+    readonly body: Uint8Array | ReadableStream<Uint8Array>;
+    readonly response: FileEntry;
+  };
+  /** Remove a file, a link, or a directory. */
+  readonly removeVolumeFile: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Everything below it too. */
+      readonly recursive?: boolean | undefined;
+    };
+    readonly body: undefined;
+    readonly response: undefined;
+  };
+  /** What is known of a file. */
+  readonly statVolumeFile: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** With false, of a link itself. Default true. */
+      readonly follow?: boolean | undefined;
+    };
+    readonly body: undefined;
+    readonly response: FileEntry;
+  };
+  /** What is in a directory: a FileEntry in JSON a line, in the order of names. A failure after the first line is a last line {error}. */
+  readonly listVolumeFiles: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Everything below it too. */
+      readonly recursive?: boolean | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
+  /** Make a directory. */
+  readonly makeVolumeDirectory: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Make the directories it lies in, and accept that it exists. */
+      readonly parents?: boolean | undefined;
+      /** Permission bits, as chmod(2). */
+      readonly mode?: number | undefined;
+    };
+    readonly response: undefined;
+  };
+  /** Rename a file or a directory. */
+  readonly renameVolumeFile: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** Absolute path inside the sandbox. */
+      readonly to: string;
+      /** Replace what is there. Default true. */
+      readonly overwrite?: boolean | undefined;
+    };
+    readonly response: undefined;
+  };
+  /** Copy files within the volume, into a directory if the target is one. */
+  readonly copyVolumeFiles: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: undefined;
+    readonly body: {
+      readonly from: readonly string[];
+      /** Absolute path inside the sandbox. */
+      readonly to: string;
+      /** Everything below it too. */
+      readonly recursive?: boolean | undefined;
+    };
+    readonly response: undefined;
+  };
+  /** A directory and what is below it, or a file, as a tar archive. */
+  readonly readVolumeArchive: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+    };
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
+  /** Put all files of a tar archive into a directory, which is made if missing, in one commit. */
+  readonly writeVolumeArchive: {
+    readonly params: {
+      /** Id or name of a volume. */
+      readonly volume: string;
+    };
+    readonly query: {
+      /** Absolute path inside the sandbox. */
+      readonly path: string;
+      /** None of the files may exist. */
+      readonly exclusive?: boolean | undefined;
+    };
+    readonly body: Uint8Array | ReadableStream<Uint8Array>;
+    readonly response: Volume;
+  };
+  /** Commit what the sandbox has written to its volumes. */
+  readonly commitVolumes: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: VolumeChange;
+  };
+  /** Commit, and show the sandbox what others have committed meanwhile; no file of the volumes may be open. */
+  readonly reloadVolumes: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: VolumeChange;
+  };
   /** Create an API token. */
   readonly createToken: {
     readonly params: undefined;
@@ -1349,6 +1658,25 @@ export const operations = {
   listMounts: { method: "GET", path: "/v1/sandboxes/{sandboxId}/mounts" },
   mountImage: { method: "POST", path: "/v1/sandboxes/{sandboxId}/mounts" },
   unmountImage: { method: "DELETE", path: "/v1/sandboxes/{sandboxId}/mounts" },
+  createVolume: { method: "POST", path: "/v1/volumes" },
+  lookupVolume: { method: "POST", path: "/v1/volumes/lookup" },
+  listVolumes: { method: "GET", path: "/v1/volumes" },
+  getVolume: { method: "GET", path: "/v1/volumes/{volume}" },
+  deleteVolume: { method: "DELETE", path: "/v1/volumes/{volume}" },
+  renameVolume: { method: "PUT", path: "/v1/volumes/{volume}/name" },
+  heartbeatVolume: { method: "POST", path: "/v1/volumes/{volume}/heartbeat" },
+  readVolumeFile: { method: "GET", path: "/v1/volumes/{volume}/files" },
+  writeVolumeFile: { method: "PUT", path: "/v1/volumes/{volume}/files" },
+  removeVolumeFile: { method: "DELETE", path: "/v1/volumes/{volume}/files" },
+  statVolumeFile: { method: "GET", path: "/v1/volumes/{volume}/files/stat" },
+  listVolumeFiles: { method: "GET", path: "/v1/volumes/{volume}/files/list" },
+  makeVolumeDirectory: { method: "POST", path: "/v1/volumes/{volume}/files/mkdir" },
+  renameVolumeFile: { method: "POST", path: "/v1/volumes/{volume}/files/rename" },
+  copyVolumeFiles: { method: "POST", path: "/v1/volumes/{volume}/files/copy" },
+  readVolumeArchive: { method: "GET", path: "/v1/volumes/{volume}/files/archive" },
+  writeVolumeArchive: { method: "PUT", path: "/v1/volumes/{volume}/files/archive" },
+  commitVolumes: { method: "POST", path: "/v1/sandboxes/{sandboxId}/volumes/commit" },
+  reloadVolumes: { method: "POST", path: "/v1/sandboxes/{sandboxId}/volumes/reload" },
   createToken: { method: "POST", path: "/v1/tokens" },
   listTokens: { method: "GET", path: "/v1/tokens" },
   deleteToken: { method: "DELETE", path: "/v1/tokens/{tokenId}" },

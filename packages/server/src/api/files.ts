@@ -70,7 +70,7 @@ export function fileHandlers(
 }
 
 /** A request without a body has no stream either. One that is not read to its end is not destroyed: that would take the answer along. */
-function bytesOf(body: Readable | undefined): AsyncIterable<Buffer> {
+export function bytesOf(body: Readable | undefined): AsyncIterable<Buffer> {
   return body?.iterator({ destroyOnReturn: false }) ?? nothing();
 }
 
@@ -79,7 +79,7 @@ async function* nothing(): AsyncGenerator<Buffer> {
 }
 
 /** A line of JSON for each item. What fails before the first is answered as any failure, and later as a last line. */
-async function lines(groups: AsyncGenerator<readonly unknown[]>): Promise<Streamed> {
+export async function lines(groups: AsyncGenerator<readonly unknown[]>): Promise<Streamed> {
   return { offset: 0, contentType: "application/x-ndjson", source: jsonLines(await begun(groups)) };
 }
 
@@ -96,7 +96,7 @@ async function* jsonLines(groups: AsyncGenerator<readonly unknown[]>): AsyncGene
 }
 
 /** The same generator, with its first value fetched, so that it has not failed at once. */
-async function begun<T>(source: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
+export async function begun<T>(source: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
   const first = await source.next();
   return (async function* () {
     if (first.done) return;

@@ -71,6 +71,8 @@ export interface PrepareRequest {
   readonly key: string;
   /** Host directory that holds control.sock; appears inside as `/.atoll`. */
   readonly controlDirectory: string;
+  /** Whether files that are mounted may be changed by others while the sandbox runs; false when absent. */
+  readonly sharesFiles?: boolean;
 }
 
 export interface Claim {
@@ -102,6 +104,8 @@ export interface BindMount {
   readonly hostPath: string;
   readonly path: string;
   readonly readOnly: boolean;
+  /** Whether owners are the sandbox's own, as on its disk, rather than the machine's. */
+  readonly isIdmapped?: boolean;
 }
 
 /** Owners are the sandbox's own, as everywhere: root is 0 on disk and inside. It vanishes with the sandbox. */

@@ -60,7 +60,11 @@ function stepError(errno: number, step: string, doing: string): AtollError {
 }
 
 function errnoError(errno: number, doing: string): AtollError {
-  const name = names.get(errno) ?? `errno ${errno}`;
+  return systemError(names.get(errno) ?? `errno ${errno}`, doing);
+}
+
+/** Pure. @param name of an errno, such as ENOENT */
+export function systemError(name: string, doing: string): AtollError {
   const [code, words] = meanings[name] ?? ["filesystem_error" as const, `the system says ${name}`];
   return new AtollError(code, `cannot ${doing}: ${words}`);
 }

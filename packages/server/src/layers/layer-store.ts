@@ -14,6 +14,7 @@ export type RunHost = Launcher["run"];
 const emptyName = "empty";
 const partialSuffix = ".partial";
 const removedSuffix = ".removed";
+const workSuffix = ".work";
 const programLimitMs = 600_000;
 /** One page of mount options holds about so many names; and each level costs every look-up a little. */
 export const mostLayers = 120;
@@ -100,23 +101,66 @@ export class LayerStore {
 
   /** Shows a stack as sandboxes see it, read-only and for as long as `use` runs. */
   async withMounted<T>(layers: readonly string[], use: (root: string) => Promise<T>, signal: AbortSignal): Promise<T> {
+    await using view = await this.view(layers, signal);
+    return await use(view.root);
+  }
+
+  /** Shows a stack as sandboxes see it, read-only and until it is disposed of. */
+  async view(layers: readonly string[], signal: AbortSignal): Promise<AsyncDisposable & { readonly root: string }> {
+    const point = await this.#newPoint();
+    try {
+      if (layers.length > 0) await this.#mount(layers, point, signal);
+    } catch (error) {
+      await this.#removePoint(point);
+      throw error;
+    }
+    return { root: point, [Symbol.asyncDispose]: () => this.#removePoint(point) };
+  }
+
+  /** Lets `use` change a stack: what it changes becomes the content of `upper`, an empty directory of a layer that is being made. */
+  async withWritable(
+    layers: readonly string[],
+    upper: string,
+    use: (root: string) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const point = await this.#newPoint();
+    const work = `${point}${workSuffix}`;
+    this.#points.add(work);
+    try {
+      await mkdir(work, { mode: 0o700 });
+      await this.#mount(layers, point, signal, { upper, work });
+      await use(point);
+    } finally {
+      await this.#removePoint(point);
+      await this.removeTree(work);
+      this.#points.delete(work);
+    }
+  }
+
+  async #newPoint(): Promise<string> {
     const point = join(this.#mounts, randomText(12));
     this.#points.add(point);
     await mkdir(point, { recursive: true, mode: 0o700 });
     await mkdir(join(this.#mounts, emptyName), { recursive: true });
-    try {
-      if (layers.length > 0) await this.#mount(layers, point, signal);
-      return await use(point);
-    } finally {
-      await this.#unmount(point);
-      this.#points.delete(point);
-    }
+    return point;
+  }
+
+  async #removePoint(point: string): Promise<void> {
+    await this.#unmount(point);
+    this.#points.delete(point);
   }
 
   /** Relative names keep the options below one page; the empty layer is there because overlayfs wants two. */
-  async #mount(layers: readonly string[], point: string, signal: AbortSignal): Promise<void> {
+  async #mount(
+    layers: readonly string[],
+    point: string,
+    signal: AbortSignal,
+    writable?: { readonly upper: string; readonly work: string },
+  ): Promise<void> {
     const lower = [...[...layers].reverse(), `../mounts/${emptyName}`].join(":");
-    const options = `ro,nodev,nosuid,redirect_dir=nofollow,metacopy=off,index=off,lowerdir=${lower}`;
+    const access = writable ? `upperdir=${writable.upper},workdir=${writable.work},` : "ro,";
+    const options = `${access}nodev,nosuid,redirect_dir=nofollow,metacopy=off,index=off,lowerdir=${lower}`;
     const argv = ["mount", "-t", "overlay", "overlay", "-o", options, point];
     await this.run(argv, "look into an image", signal, this.#directory);
   }
@@ -133,7 +177,10 @@ export class LayerStore {
     const points = names.filter((name) => name !== emptyName).map((name) => join(this.#mounts, name));
     return points
       .filter((point) => !this.#points.has(point))
-      .map((what) => ({ what, remove: () => this.#unmount(what) }));
+      .map((what) => ({
+        what,
+        remove: () => (what.endsWith(workSuffix) ? this.removeTree(what) : this.#unmount(what)),
+      }));
   }
 
   /** Runs a program that must succeed; `purpose` completes "cannot ...". */

@@ -6,6 +6,7 @@ import type { Secrets } from "../secrets/secrets.ts";
 import type { Slots } from "../slots.ts";
 import type { StateDirectory } from "../state-directory.ts";
 import type { Store } from "../store/store.ts";
+import type { VolumeMounts } from "../volumes/mounts.ts";
 import type { MachineSize } from "./defaults.ts";
 import type { Images } from "./image.ts";
 import type { IsolationLevels } from "./isolation-levels.ts";
@@ -21,6 +22,7 @@ export interface Context {
   readonly levels: IsolationLevels;
   readonly images: Images;
   readonly secrets: Secrets;
+  readonly volumes: VolumeMounts;
   readonly seal: Seal;
   readonly gpus: Gpus;
   readonly machine: MachineSize;

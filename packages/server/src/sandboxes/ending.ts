@@ -1,6 +1,7 @@
 import type { Result } from "@atoll/protocol";
 import { within } from "../change.ts";
 import type { HolderEnd } from "../engine/engine.ts";
+import { messageOf } from "../error.ts";
 import { lost, outOfMemory, signalName } from "../processes/result.ts";
 import type { LiveSandbox } from "./live-sandbox.ts";
 
@@ -9,6 +10,7 @@ const drainMs = 2000;
 /** The exit of the main process may be read from the socket a moment after the holder was seen to be gone. */
 const lastWordsMs = 200;
 const destroyTimeoutMs = 60_000;
+const commitTimeoutMs = 600_000;
 const longestRetryMs = 60_000;
 
 /**
@@ -26,7 +28,21 @@ export async function end(live: LiveSandbox, result: Result): Promise<void> {
   if (live.holderEnd === undefined) processes.killAll(row.ending);
   if (live.link?.isConnected) await drain(live);
   await processes.close(row.ending);
+  await commitVolumes(live);
   finish(live, row.ending);
+}
+
+/** Before the end is told, so that who waited for it finds what was written. A server that stops leaves it to the next one. */
+async function commitVolumes(live: LiveSandbox): Promise<void> {
+  const { id, context } = live;
+  const limit = AbortSignal.any([context.stopping, AbortSignal.timeout(commitTimeoutMs)]);
+  try {
+    await context.volumes.ended(id, limit);
+  } catch (error) {
+    if (context.stopping.aborted) throw error;
+    context.log.error({ sandboxId: id, err: error }, "cannot commit what a sandbox has written to its volumes");
+    live.note("volumes_lost", messageOf(error));
+  }
 }
 
 /** Marks a sandbox finished; nothing of it runs any more, or what does is about to be destroyed. */
@@ -77,6 +93,7 @@ export async function destroy(live: LiveSandbox): Promise<void> {
     if (row.holder) await engine.destroy(row.holder, AbortSignal.timeout(destroyTimeoutMs));
     await live.hangUp();
     live.removeControlDirectory();
+    await context.volumes.remove(row.id);
     row.isDestroyed = true;
     context.store.mounts.removeOf(row.id);
     live.note("removed");

@@ -242,9 +242,12 @@ export class Sandboxes {
     const image = await images.resolve(request.image ?? "base", AbortSignal.any([stopping, callerGone]));
     // Other requests ran while these were found out; from here to the map nothing is awaited.
     this.#checkRoom(request);
-    const spec = withDefaults(request, isolation, image, this.#context.machine);
+    const volumes = this.#context.volumes.resolve(request.volumes ?? []);
+    const spec = { ...withDefaults(request, isolation, image, this.#context.machine), volumes };
     const given = this.#given(request, spec, image.environment);
-    const warm = this.#context.pool.take(isolation);
+    // What is prepared ahead in gVisor has files that nobody else changes.
+    const isOrdinary = volumes.length === 0 || isolation === "container";
+    const warm = isOrdinary ? this.#context.pool.take(isolation) : undefined;
     const live = this.#remember(this.#newRow(warm ? `sb-${warm.key}` : newId("sb"), request, spec, given));
     if (warm) live.takeOver(warm);
     live.processes.addMain(live.row.spec.command, live.row.spec.pty);
@@ -261,6 +264,7 @@ export class Sandboxes {
   async #fail(live: LiveSandbox, result: NonNullable<SandboxRow["result"]>): Promise<void> {
     if (live.link?.isConnected) live.processes.killAll(result);
     await live.processes.close(result);
+    await this.#context.volumes.remove(live.id);
     finish(live, result);
   }
 

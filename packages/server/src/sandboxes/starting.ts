@@ -51,7 +51,8 @@ async function prepare(live: LiveSandbox, engine: Engine, signal: AbortSignal): 
   row.isDestroyed = false;
   mkdirSync(live.controlDirectory, { recursive: true });
   await live.listen();
-  const request = { key: live.key, controlDirectory: live.controlDirectory };
+  const sharesFiles = (row.spec.volumes ?? []).length > 0;
+  const request = { key: live.key, controlDirectory: live.controlDirectory, sharesFiles };
   const holder = await step("prepare the isolation", () => engine.prepare(request, signal));
   row.holder = holder.record;
   live.watch(holder);
@@ -64,11 +65,12 @@ async function claim(live: LiveSandbox, engine: Engine, image: Image, signal: Ab
   const { holder } = live;
   if (!link || !holder) throw new Error("a sandbox is claimed only once it is prepared");
   const edits = context.gpus.edits(row.gpus);
+  const volumes = await step("mount the volumes", () => context.volumes.prepare(row.id, spec.volumes ?? [], signal));
   const request = {
     layers: image.layers,
     limits: { cpu: spec.cpu, memoryBytes: spec.memoryBytes, pids: spec.pidsLimit, diskBytes: spec.diskBytes },
     devices: edits.devices,
-    mounts: edits.mounts,
+    mounts: [...edits.mounts, ...volumes],
   };
   const connectLimit = AbortSignal.any([signal, AbortSignal.timeout(connectTimeoutMs)]);
   // Not side by side: an init that is still opening its control directory must not lose it to the change of the root.
@@ -117,6 +119,7 @@ function insert(live: LiveSandbox, answer: AnswerOf | undefined): void {
   const main = live.processes.main?.row;
   store.transaction(() => {
     store.sandboxes.insert(live.row);
+    live.context.volumes.insert(live.id, live.row.spec.volumes ?? []);
     if (main) store.processes.insert(main);
     if (answer) store.answers.insert(answer(live.id));
   });

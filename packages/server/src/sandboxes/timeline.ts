@@ -14,6 +14,7 @@ export type TimelineEvent =
   | "ready"
   | "adopted"
   | "disconnected"
+  | "volumes_lost"
   | "ending"
   | "finished"
   | "removed";

@@ -33,6 +33,7 @@ export function sandboxView(row: SandboxRow): Sandbox {
     ...(spec.h2Ports && { h2Ports: [...spec.h2Ports] }),
     ...(spec.unencryptedPorts && { unencryptedPorts: [...spec.unencryptedPorts] }),
     ...(spec.inboundCidrAllowlist && { inboundCidrAllowlist: [...spec.inboundCidrAllowlist] }),
+    ...(spec.volumes && spec.volumes.length > 0 && { volumes: [...spec.volumes] }),
     ...instant("startedAt", row.startedAt),
     ...instant("deadlineAt", row.deadlineAt),
     ...instant("readyAt", row.readyAt),

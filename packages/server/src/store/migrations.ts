@@ -130,6 +130,30 @@ const migrations: readonly string[] = [
   UPDATE sandboxes SET network_policy = '{"blockNetwork":true}' WHERE json_extract(spec, '$.blockNetwork');
   `,
   `ALTER TABLE sandboxes ADD COLUMN host_ports TEXT NOT NULL DEFAULT '{}'`,
+  `
+  CREATE TABLE volumes (
+    id TEXT PRIMARY KEY,
+    name TEXT UNIQUE,
+    is_shared INTEGER NOT NULL,
+    layers TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    expires_at INTEGER
+  ) STRICT;
+  CREATE TABLE volume_mounts (
+    sandbox_id TEXT NOT NULL REFERENCES sandboxes (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    volume_id TEXT NOT NULL REFERENCES volumes (id),
+    path TEXT NOT NULL,
+    read_only INTEGER NOT NULL,
+    sub_path TEXT,
+    version INTEGER NOT NULL,
+    committed BLOB NOT NULL,
+    PRIMARY KEY (sandbox_id, number)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX volume_mounts_of ON volume_mounts (volume_id);
+  `,
 ];
 
 /** @throws Error when the database was written by a newer server */

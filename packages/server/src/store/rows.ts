@@ -3,6 +3,7 @@ import type {
   Exec,
   ImageConfig,
   ImageOrigin,
+  MountedVolume,
   NetworkPolicy,
   Pty,
   Result,
@@ -37,6 +38,7 @@ export interface SandboxSpec {
   readonly h2Ports?: readonly number[] | undefined;
   readonly unencryptedPorts?: readonly number[] | undefined;
   readonly inboundCidrAllowlist?: readonly string[] | undefined;
+  readonly volumes?: readonly MountedVolume[] | undefined;
   readonly readinessProbe?: NonNullable<SandboxCreate["readinessProbe"]> | undefined;
 }
 
@@ -117,6 +119,35 @@ export interface LayerRow {
   readonly id: string;
   readonly sizeBytes: number;
   readonly createdAt: number;
+}
+
+export interface VolumeRow {
+  readonly id: string;
+  /** Undefined for an ephemeral one. */
+  name?: string | undefined;
+  readonly isShared: boolean;
+  /** Ids of the layers of its head, the lowest first; a shared one has none. */
+  layers: readonly string[];
+  /** Grows with every change. */
+  version: number;
+  readonly createdAt: number;
+  updatedAt: number;
+  /** When an ephemeral one is removed, unless it is used. */
+  expiresAt?: number | undefined;
+}
+
+/** A volume as a sandbox that has not ended has it. */
+export interface VolumeMountRow {
+  readonly sandboxId: string;
+  readonly number: number;
+  readonly volumeId: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly subPath?: string | undefined;
+  /** The volume's version that it last saw. */
+  version: number;
+  /** What of its working copy is in the volume; see volumes/manifest.ts. */
+  committed: Uint8Array;
 }
 
 export interface AppRow {

@@ -49,7 +49,8 @@ export function layersTable(database: DatabaseSync): LayersTable {
   const list = database.prepare("SELECT * FROM layers");
   const ofImages = "SELECT value FROM images, json_each(images.layers)";
   const unused = database.prepare(`SELECT * FROM layers WHERE id NOT IN (${ofImages})
-    AND id NOT IN (SELECT layer FROM image_steps WHERE layer IS NOT NULL)`);
+    AND id NOT IN (SELECT layer FROM image_steps WHERE layer IS NOT NULL)
+    AND id NOT IN (SELECT value FROM volumes, json_each(volumes.layers))`);
   const remove = database.prepare("DELETE FROM layers WHERE id = ?");
   const ofStep = database.prepare("SELECT layer FROM image_steps WHERE key = ?");
   const cacheStep = database.prepare(

@@ -6,6 +6,7 @@ import { mountsTable } from "./sqlite-mounts.ts";
 import { answersTable, appsTable, secretsTable, tokensTable } from "./sqlite-names.ts";
 import { processesTable } from "./sqlite-processes.ts";
 import { sandboxTable } from "./sqlite-sandboxes.ts";
+import { volumeMountsTable, volumesTable } from "./sqlite-volumes.ts";
 import type { Store } from "./store.ts";
 
 /** Opens the database file, making it or bringing it up to date. */
@@ -26,6 +27,8 @@ export function openSqlite(path: string): Store {
     mounts: mountsTable(database),
     images: imagesTable(database),
     layers: layersTable(database),
+    volumes: volumesTable(database),
+    volumeMounts: volumeMountsTable(database),
     secrets: secretsTable(database),
     tokens: tokensTable(database),
     answers: answersTable(database),

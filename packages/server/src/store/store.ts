@@ -9,6 +9,8 @@ import type {
   SandboxRow,
   SecretRow,
   TokenRow,
+  VolumeMountRow,
+  VolumeRow,
 } from "./rows.ts";
 
 /**
@@ -25,6 +27,8 @@ export interface Store {
   readonly mounts: MountsTable;
   readonly images: ImagesTable;
   readonly layers: LayersTable;
+  readonly volumes: VolumesTable;
+  readonly volumeMounts: VolumeMountsTable;
   readonly secrets: Secrets;
   readonly tokens: Tokens;
   readonly answers: Answers;
@@ -108,7 +112,7 @@ export interface LayersTable {
   insert(row: LayerRow): void;
   get(id: string): LayerRow | undefined;
   list(): LayerRow[];
-  /** Of layers that neither an image nor a cached step has. */
+  /** Of layers that neither an image, a cached step nor a volume has. */
   unused(): LayerRow[];
   remove(id: string): void;
   /** The layer a build step made before, null when it changed nothing; undefined when it is not cached. */
@@ -116,6 +120,29 @@ export interface LayersTable {
   cacheStep(key: string, layer: string | null): void;
   /** Forgets cached steps whose layer no image has. */
   removeUnusedSteps(): void;
+}
+
+export interface VolumesTable {
+  insert(row: VolumeRow): void;
+  /** Writes every field that can change. */
+  update(row: VolumeRow): void;
+  get(id: string): VolumeRow | undefined;
+  named(name: string): VolumeRow | undefined;
+  /** By name, those without one last. */
+  list(): VolumeRow[];
+  remove(id: string): void;
+}
+
+export interface VolumeMountsTable {
+  insert(row: VolumeMountRow): void;
+  update(row: VolumeMountRow): void;
+  /** Ordered by number. */
+  of(sandboxId: string): VolumeMountRow[];
+  /** Ids of sandboxes. */
+  users(volumeId: string): string[];
+  /** Ids of sandboxes that have any. */
+  sandboxes(): string[];
+  removeFor(sandboxId: string): void;
 }
 
 export interface Secrets {

@@ -23,11 +23,12 @@ export function bindsOf(claim: Claim, { bundle, empty, hasSysfs, isDirectory }: 
     file("hosts"),
     // The machine's firmware tables say which machine it is.
     ...(hasSysfs ? [{ source: empty, destination: "/sys/firmware", isReadOnly: true }] : []),
-    ...claim.mounts.map(({ hostPath, path, readOnly }) => ({
+    ...claim.mounts.map(({ hostPath, path, readOnly, isIdmapped = false }) => ({
       source: hostPath,
       destination: path,
       isReadOnly: readOnly,
       isFile: !isDirectory(hostPath),
+      ...(isIdmapped && { isIdmapped }),
     })),
     ...claim.devices.map(({ hostPath, path }) => ({
       source: hostPath,

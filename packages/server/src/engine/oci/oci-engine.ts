@@ -171,7 +171,10 @@ export class OciEngine implements Engine {
     await writeFile(join(bundle, "resolv.conf"), resolvConf({ nameServers, search }), { mode: 0o644 });
     await writeFile(join(bundle, "hosts"), hosts(key, slot.address), { mode: 0o644 });
     signal.throwIfAborted();
-    const process = await this.#runtime.start({ key, bundle, cgroups: this.#machine.cgroups.create(key) }, signal);
+    const process = await this.#runtime.start(
+      { key, bundle, sharesFiles: request.sharesFiles ?? false, cgroups: this.#machine.cgroups.create(key) },
+      signal,
+    );
     this.#processes.set(key, process);
     return { process, rootPid: await this.#runtime.rootPid(key, process.pid) };
   }

@@ -22,10 +22,21 @@ export function runsc(launcher: Launcher, binary: string, stateDirectory: string
     "--host-uds=all",
   ];
 
-  async function start({ key, bundle, cgroups }: StartRequest, signal: AbortSignal) {
+  async function start({ key, bundle, sharesFiles, cgroups }: StartRequest, signal: AbortSignal) {
     const pidFile = join(bundle, "pid");
     const log = join(bundle, "log");
-    const argv = [...command, `--log=${log}`, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
+    // Exclusive access lets its kernel keep what is in a directory, and never look again.
+    const access = sharesFiles ? ["--file-access=shared"] : [];
+    const argv = [
+      ...command,
+      ...access,
+      `--log=${log}`,
+      "run",
+      "--detach",
+      `--bundle=${bundle}`,
+      `--pid-file=${pidFile}`,
+      key,
+    ];
     await runDetached(launcher, argv, { cgroups, log, signal, hideProcSysNet: true });
     const pid = Number(await readFile(pidFile, "utf8"));
     const sentry = await launcher.watch(pid, signal);

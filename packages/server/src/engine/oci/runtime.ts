@@ -31,6 +31,7 @@ export interface Runtime {
 export interface StartRequest {
   readonly key: string;
   readonly bundle: string;
+  readonly sharesFiles: boolean;
   /** cgroup.procs files to enter. */
   readonly cgroups: readonly string[];
 }
