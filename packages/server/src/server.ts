@@ -195,7 +195,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   });
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
   const signed = new SignedTokens(key);
-  const dialect = modalDialect({ apps, sandboxes, processes, secrets, tokens, signed }, admitted.checkOrigin);
+  const dialect = modalDialect({ apps, sandboxes, processes, images, secrets, tokens, signed }, admitted.checkOrigin);
   const grpc = grpcServer(dialect, log, stopping.signal);
   sharePort(app.server, grpc.server);
   await app.listen({ ...config.listen });

@@ -1,4 +1,5 @@
 import type { Apps } from "../apps/apps.ts";
+import type { ImageService } from "../images/images.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Secrets } from "../secrets/secrets.ts";
@@ -11,6 +12,7 @@ export interface Core {
   readonly apps: Apps;
   readonly sandboxes: Sandboxes;
   readonly processes: SandboxProcesses;
+  readonly images: ImageService;
   readonly secrets: Secrets;
   readonly tokens: Tokens;
   readonly signed: SignedTokens;

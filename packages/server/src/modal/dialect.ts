@@ -3,6 +3,7 @@ import { AtollError } from "../error.ts";
 import { accessRpcs, sandboxOfToken } from "./client/access.ts";
 import { appRpcs } from "./client/apps.ts";
 import { environmentRpcs } from "./client/environments.ts";
+import { imageNameRpcs } from "./client/image-names.ts";
 import { imageRpcs } from "./client/images.ts";
 import { sandboxRpcs } from "./client/sandboxes.ts";
 import { secretRpcs } from "./client/secrets.ts";
@@ -23,6 +24,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...appRpcs(core),
     ...environmentRpcs(),
     ...imageRpcs(),
+    ...imageNameRpcs(core),
     ...sandboxRpcs(core),
     ...secretRpcs(core),
     ...stdioRpcs(core),

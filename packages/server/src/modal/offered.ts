@@ -4,7 +4,6 @@ const instead: readonly (readonly [RegExp, string])[] = [
   [/^(Task(Snapshot|Mount|Unmount)|SandboxGetExitSnapshot)/, "take snapshots of files with `atoll snapshot`"],
   [/^(TaskContainer|SandboxContainer)/, "sidecar containers are not available; start a second sandbox"],
   [/^Volume/, "volumes are not available to Modal clients yet"],
-  [/^Secret/, "make secrets with `atoll secret` and name them in the SDK of Atoll"],
   [/^(Image|Mount|Blob)/, "build images with `atoll image build`"],
   [/^(Function|Class|Map|Queue|Dict|Schedule)/, "Atoll runs sandboxes, and no functions"],
 ];

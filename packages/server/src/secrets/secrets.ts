@@ -11,6 +11,8 @@ export type Environment = Readonly<Record<string, string>>;
 const unnamedKeptMs = 30 * 24 * 3_600_000;
 /** How exactly it is known when one was last used. */
 const usePrecisionMs = 3_600_000;
+const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/;
+const nameHint = "Use letters, digits, '.', '_' and '-'; at most 64.";
 const idPattern = /^st-[0-9A-Za-z]{22}$/;
 
 /** Sets of environment variables whose values leave only into sandboxes. They are found by name or id. */
@@ -25,6 +27,8 @@ export class Secrets {
 
   /** Creates or replaces. @throws AtollError invalid_argument for a name that could be an id */
   put(name: string, values: Environment): Secret {
+    if (!namePattern.test(name))
+      throw new AtollError("invalid_argument", `cannot name a secret ${JSON.stringify(name)}`, nameHint);
     if (idPattern.test(name)) throw new AtollError("invalid_argument", `cannot name a secret "${name}": that is an id`);
     const earlier = this.#store.secrets.named(name);
     return this.#write({ id: earlier?.id ?? newId("st"), name, createdAt: earlier?.createdAt ?? Date.now() }, values);
@@ -46,6 +50,12 @@ export class Secrets {
   /** Those that have a name. */
   list(): Secret[] {
     return this.#store.secrets.list().map(view);
+  }
+
+  /** By name; undefined when there is none. */
+  find(name: string): Secret | undefined {
+    const row = this.#store.secrets.named(name);
+    return row && view(row);
   }
 
   /** @throws AtollError not_found */
@@ -72,6 +82,11 @@ export class Secrets {
   }
 
   #write({ id, name, createdAt }: Pick<SecretRow, "id" | "name" | "createdAt">, values: Environment): Secret {
+    const unusable = Object.entries(values).find(([key, value]) => /^$|[=\0]/.test(key) || value.includes("\0"));
+    if (unusable) {
+      const key = JSON.stringify(unusable[0]);
+      throw new AtollError("invalid_argument", `cannot keep ${key} in a secret: it cannot be an environment variable`);
+    }
     const now = Date.now();
     const sealed = this.#seal.close(JSON.stringify(values), purpose({ id, name }));
     const row = { id, name, keys: Object.keys(values).sort(), sealed, createdAt, updatedAt: now, usedAt: now };

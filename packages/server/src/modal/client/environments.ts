@@ -11,6 +11,9 @@ import { type Rpcs, unary } from "../grpc/rpc.ts";
 export const builderVersion = "2025.06";
 const only = { name: "main", id: `en-${"0".repeat(22)}` } as const;
 
+/** Of all that is there. */
+export const environmentName = only.name;
+
 /** There is one environment; its name may be left out. */
 export function environmentRpcs(): Rpcs {
   return {

@@ -1,10 +1,5 @@
 import { AtollError } from "../../error.ts";
-import {
-  ImageFromIdRequestSchema,
-  ImageFromIdResponseSchema,
-  ImageGetOrCreateRequestSchema,
-  ImageGetOrCreateResponseSchema,
-} from "../generated/images_pb.ts";
+import { ImageGetOrCreateRequestSchema, ImageGetOrCreateResponseSchema } from "../generated/images_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { imageIdOf } from "../ids.ts";
 
@@ -27,6 +22,5 @@ export function imageRpcs(): Rpcs {
       }
       return { imageId: imageIdOf("base"), result: { status: success }, metadata };
     }),
-    ImageFromId: unary(ImageFromIdRequestSchema, ImageFromIdResponseSchema, ({ imageId }) => ({ imageId, metadata })),
   };
 }

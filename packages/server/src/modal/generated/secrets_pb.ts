@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file secrets.proto.
  */
 export const file_secrets: GenFile = /*@__PURE__*/
-  fileDesc("Cg1zZWNyZXRzLnByb3RvEgxtb2RhbC5jbGllbnQiiQIKGFNlY3JldEdldE9yQ3JlYXRlUmVxdWVzdBIXCg9kZXBsb3ltZW50X25hbWUYASABKAkSGAoQZW52aXJvbm1lbnRfbmFtZRgDIAEoCRIcChRvYmplY3RfY3JlYXRpb25fdHlwZRgEIAEoBRJFCghlbnZfZGljdBgFIAMoCzIzLm1vZGFsLmNsaWVudC5TZWNyZXRHZXRPckNyZWF0ZVJlcXVlc3QuRW52RGljdEVudHJ5Eg4KBmFwcF9pZBgGIAEoCRIVCg1yZXF1aXJlZF9rZXlzGAcgAygJGi4KDEVudkRpY3RFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkYKDlNlY3JldE1ldGFkYXRhEgwKBG5hbWUYASABKAkSDAoEa2V5cxgDIAMoCRIYChBlbnZpcm9ubWVudF9uYW1lGAQgASgJIl4KGVNlY3JldEdldE9yQ3JlYXRlUmVzcG9uc2USEQoJc2VjcmV0X2lkGAEgASgJEi4KCG1ldGFkYXRhGAIgASgLMhwubW9kYWwuY2xpZW50LlNlY3JldE1ldGFkYXRhYgZwcm90bzM");
+  fileDesc("Cg1zZWNyZXRzLnByb3RvEgxtb2RhbC5jbGllbnQiiQIKGFNlY3JldEdldE9yQ3JlYXRlUmVxdWVzdBIXCg9kZXBsb3ltZW50X25hbWUYASABKAkSGAoQZW52aXJvbm1lbnRfbmFtZRgDIAEoCRIcChRvYmplY3RfY3JlYXRpb25fdHlwZRgEIAEoBRJFCghlbnZfZGljdBgFIAMoCzIzLm1vZGFsLmNsaWVudC5TZWNyZXRHZXRPckNyZWF0ZVJlcXVlc3QuRW52RGljdEVudHJ5Eg4KBmFwcF9pZBgGIAEoCRIVCg1yZXF1aXJlZF9rZXlzGAcgAygJGi4KDEVudkRpY3RFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjYKDENyZWF0aW9uSW5mbxISCgpjcmVhdGVkX2F0GAEgASgBEhIKCmNyZWF0ZWRfYnkYAiABKAkiPQoOTGlzdFBhZ2luYXRpb24SEwoLbWF4X29iamVjdHMYASABKAUSFgoOY3JlYXRlZF9iZWZvcmUYAiABKAEiKAoTU2VjcmV0RGVsZXRlUmVxdWVzdBIRCglzZWNyZXRfaWQYASABKAkipgEKDlNlY3JldExpc3RJdGVtEg0KBWxhYmVsGAEgASgJEhIKCmNyZWF0ZWRfYXQYAiABKAESFAoMbGFzdF91c2VkX2F0GAMgASgBEhgKEGVudmlyb25tZW50X25hbWUYBCABKAkSEQoJc2VjcmV0X2lkGAUgASgJEi4KCG1ldGFkYXRhGAYgASgLMhwubW9kYWwuY2xpZW50LlNlY3JldE1ldGFkYXRhIl8KEVNlY3JldExpc3RSZXF1ZXN0EhgKEGVudmlyb25tZW50X25hbWUYASABKAkSMAoKcGFnaW5hdGlvbhgCIAEoCzIcLm1vZGFsLmNsaWVudC5MaXN0UGFnaW5hdGlvbiJbChJTZWNyZXRMaXN0UmVzcG9uc2USKwoFaXRlbXMYASADKAsyHC5tb2RhbC5jbGllbnQuU2VjcmV0TGlzdEl0ZW0SGAoQZW52aXJvbm1lbnRfbmFtZRgCIAEoCSJjChNTZWNyZXRVcGRhdGVSZXF1ZXN0EhEKCXNlY3JldF9pZBgBIAEoCRI5Cgd1cGRhdGVzGAIgAygLMigubW9kYWwuY2xpZW50LlNlY3JldFVwZGF0ZVJlcXVlc3RfVXBkYXRlIkcKGlNlY3JldFVwZGF0ZVJlcXVlc3RfVXBkYXRlEgsKA2tleRgBIAEoCRISCgV2YWx1ZRgCIAEoCUgAiAEBQggKBl92YWx1ZSJ5Cg5TZWNyZXRNZXRhZGF0YRIMCgRuYW1lGAEgASgJEjEKDWNyZWF0aW9uX2luZm8YAiABKAsyGi5tb2RhbC5jbGllbnQuQ3JlYXRpb25JbmZvEgwKBGtleXMYAyADKAkSGAoQZW52aXJvbm1lbnRfbmFtZRgEIAEoCSJeChlTZWNyZXRHZXRPckNyZWF0ZVJlc3BvbnNlEhEKCXNlY3JldF9pZBgBIAEoCRIuCghtZXRhZGF0YRgCIAEoCzIcLm1vZGFsLmNsaWVudC5TZWNyZXRNZXRhZGF0YWIGcHJvdG8z");
 
 /**
  * @generated from message modal.client.SecretGetOrCreateRequest
@@ -57,6 +57,197 @@ export const SecretGetOrCreateRequestSchema: GenMessage<SecretGetOrCreateRequest
   messageDesc(file_secrets, 0);
 
 /**
+ * @generated from message modal.client.CreationInfo
+ */
+export type CreationInfo = Message<"modal.client.CreationInfo"> & {
+  /**
+   * @generated from field: double created_at = 1;
+   */
+  createdAt: number;
+
+  /**
+   * @generated from field: string created_by = 2;
+   */
+  createdBy: string;
+};
+
+/**
+ * Describes the message modal.client.CreationInfo.
+ * Use `create(CreationInfoSchema)` to create a new message.
+ */
+export const CreationInfoSchema: GenMessage<CreationInfo> = /*@__PURE__*/
+  messageDesc(file_secrets, 1);
+
+/**
+ * @generated from message modal.client.ListPagination
+ */
+export type ListPagination = Message<"modal.client.ListPagination"> & {
+  /**
+   * @generated from field: int32 max_objects = 1;
+   */
+  maxObjects: number;
+
+  /**
+   * @generated from field: double created_before = 2;
+   */
+  createdBefore: number;
+};
+
+/**
+ * Describes the message modal.client.ListPagination.
+ * Use `create(ListPaginationSchema)` to create a new message.
+ */
+export const ListPaginationSchema: GenMessage<ListPagination> = /*@__PURE__*/
+  messageDesc(file_secrets, 2);
+
+/**
+ * @generated from message modal.client.SecretDeleteRequest
+ */
+export type SecretDeleteRequest = Message<"modal.client.SecretDeleteRequest"> & {
+  /**
+   * @generated from field: string secret_id = 1;
+   */
+  secretId: string;
+};
+
+/**
+ * Describes the message modal.client.SecretDeleteRequest.
+ * Use `create(SecretDeleteRequestSchema)` to create a new message.
+ */
+export const SecretDeleteRequestSchema: GenMessage<SecretDeleteRequest> = /*@__PURE__*/
+  messageDesc(file_secrets, 3);
+
+/**
+ * @generated from message modal.client.SecretListItem
+ */
+export type SecretListItem = Message<"modal.client.SecretListItem"> & {
+  /**
+   * @generated from field: string label = 1;
+   */
+  label: string;
+
+  /**
+   * @generated from field: double created_at = 2;
+   */
+  createdAt: number;
+
+  /**
+   * @generated from field: double last_used_at = 3;
+   */
+  lastUsedAt: number;
+
+  /**
+   * @generated from field: string environment_name = 4;
+   */
+  environmentName: string;
+
+  /**
+   * @generated from field: string secret_id = 5;
+   */
+  secretId: string;
+
+  /**
+   * @generated from field: modal.client.SecretMetadata metadata = 6;
+   */
+  metadata?: SecretMetadata | undefined;
+};
+
+/**
+ * Describes the message modal.client.SecretListItem.
+ * Use `create(SecretListItemSchema)` to create a new message.
+ */
+export const SecretListItemSchema: GenMessage<SecretListItem> = /*@__PURE__*/
+  messageDesc(file_secrets, 4);
+
+/**
+ * @generated from message modal.client.SecretListRequest
+ */
+export type SecretListRequest = Message<"modal.client.SecretListRequest"> & {
+  /**
+   * @generated from field: string environment_name = 1;
+   */
+  environmentName: string;
+
+  /**
+   * @generated from field: modal.client.ListPagination pagination = 2;
+   */
+  pagination?: ListPagination | undefined;
+};
+
+/**
+ * Describes the message modal.client.SecretListRequest.
+ * Use `create(SecretListRequestSchema)` to create a new message.
+ */
+export const SecretListRequestSchema: GenMessage<SecretListRequest> = /*@__PURE__*/
+  messageDesc(file_secrets, 5);
+
+/**
+ * @generated from message modal.client.SecretListResponse
+ */
+export type SecretListResponse = Message<"modal.client.SecretListResponse"> & {
+  /**
+   * @generated from field: repeated modal.client.SecretListItem items = 1;
+   */
+  items: SecretListItem[];
+
+  /**
+   * @generated from field: string environment_name = 2;
+   */
+  environmentName: string;
+};
+
+/**
+ * Describes the message modal.client.SecretListResponse.
+ * Use `create(SecretListResponseSchema)` to create a new message.
+ */
+export const SecretListResponseSchema: GenMessage<SecretListResponse> = /*@__PURE__*/
+  messageDesc(file_secrets, 6);
+
+/**
+ * @generated from message modal.client.SecretUpdateRequest
+ */
+export type SecretUpdateRequest = Message<"modal.client.SecretUpdateRequest"> & {
+  /**
+   * @generated from field: string secret_id = 1;
+   */
+  secretId: string;
+
+  /**
+   * @generated from field: repeated modal.client.SecretUpdateRequest_Update updates = 2;
+   */
+  updates: SecretUpdateRequest_Update[];
+};
+
+/**
+ * Describes the message modal.client.SecretUpdateRequest.
+ * Use `create(SecretUpdateRequestSchema)` to create a new message.
+ */
+export const SecretUpdateRequestSchema: GenMessage<SecretUpdateRequest> = /*@__PURE__*/
+  messageDesc(file_secrets, 7);
+
+/**
+ * @generated from message modal.client.SecretUpdateRequest_Update
+ */
+export type SecretUpdateRequest_Update = Message<"modal.client.SecretUpdateRequest_Update"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: optional string value = 2;
+   */
+  value?: string | undefined;
+};
+
+/**
+ * Describes the message modal.client.SecretUpdateRequest_Update.
+ * Use `create(SecretUpdateRequest_UpdateSchema)` to create a new message.
+ */
+export const SecretUpdateRequest_UpdateSchema: GenMessage<SecretUpdateRequest_Update> = /*@__PURE__*/
+  messageDesc(file_secrets, 8);
+
+/**
  * @generated from message modal.client.SecretMetadata
  */
 export type SecretMetadata = Message<"modal.client.SecretMetadata"> & {
@@ -64,6 +255,11 @@ export type SecretMetadata = Message<"modal.client.SecretMetadata"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * @generated from field: modal.client.CreationInfo creation_info = 2;
+   */
+  creationInfo?: CreationInfo | undefined;
 
   /**
    * @generated from field: repeated string keys = 3;
@@ -81,7 +277,7 @@ export type SecretMetadata = Message<"modal.client.SecretMetadata"> & {
  * Use `create(SecretMetadataSchema)` to create a new message.
  */
 export const SecretMetadataSchema: GenMessage<SecretMetadata> = /*@__PURE__*/
-  messageDesc(file_secrets, 1);
+  messageDesc(file_secrets, 9);
 
 /**
  * @generated from message modal.client.SecretGetOrCreateResponse
@@ -103,5 +299,5 @@ export type SecretGetOrCreateResponse = Message<"modal.client.SecretGetOrCreateR
  * Use `create(SecretGetOrCreateResponseSchema)` to create a new message.
  */
 export const SecretGetOrCreateResponseSchema: GenMessage<SecretGetOrCreateResponse> = /*@__PURE__*/
-  messageDesc(file_secrets, 2);
+  messageDesc(file_secrets, 10);
 

@@ -1,0 +1,69 @@
+import { EmptySchema } from "@bufbuild/protobuf/wkt";
+import { AtollError } from "../../error.ts";
+import type { Core } from "../core.ts";
+import {
+  ImageDeleteRequestSchema,
+  ImageFromIdRequestSchema,
+  ImageFromIdResponseSchema,
+  ImageGetByTagRequestSchema,
+  ImageGetByTagResponseSchema,
+  ImageListTagsRequestSchema,
+  ImageListTagsResponseSchema,
+  ImagePublishRequestSchema,
+  ImagePublishResponseSchema,
+} from "../generated/images_pb.ts";
+import { type Rpcs, unary } from "../grpc/rpc.ts";
+import { StatusError } from "../grpc/status.ts";
+import { imageIdOf, imageOf } from "../ids.ts";
+import { checkEnvironment, environmentName } from "./environments.ts";
+
+/** Images that are there already: by id, and by the names they are published under. */
+export function imageNameRpcs({ images: { catalogue } }: Core): Rpcs {
+  return {
+    ImageFromId: unary(ImageFromIdRequestSchema, ImageFromIdResponseSchema, async ({ imageId }, { signal }) => {
+      await orNotFound(imageId, () => catalogue.get(imageOf(imageId), signal));
+      return { imageId, metadata: {} };
+    }),
+    ImageDelete: unary(ImageDeleteRequestSchema, EmptySchema, async ({ imageId }) => {
+      await orNotFound(imageId, () => catalogue.remove(catalogue.view(imageOf(imageId)).id));
+      return {};
+    }),
+    ImagePublish: unary(ImagePublishRequestSchema, ImagePublishResponseSchema, async (request) => {
+      const { id } = await orNotFound(request.imageId, () => catalogue.view(imageOf(request.imageId)));
+      catalogue.name(id, nameOf(request.tag, request.environmentName));
+      return { imageId: request.imageId, revisionId: "" };
+    }),
+    ImageGetByTag: unary(ImageGetByTagRequestSchema, ImageGetByTagResponseSchema, async (request, { signal }) => {
+      const name = nameOf(request.tag, request.environmentName);
+      const { id } = await orNotFound(`'${name}'`, () => catalogue.get(name, signal));
+      return { imageId: imageIdOf(id) };
+    }),
+    ImageListTags: unary(ImageListTagsRequestSchema, ImageListTagsResponseSchema, (request) => {
+      checkEnvironment(request.environmentName);
+      const items = catalogue.list().flatMap(({ id, names, createdAt }) => {
+        const at = Date.parse(createdAt) / 1000;
+        return names.map((tag) => ({ tag, imageId: imageIdOf(id), createdAt: at, updatedAt: at }));
+      });
+      const isWanted = (item: (typeof items)[number]) =>
+        item.tag.startsWith(request.tagPrefix) && (request.imageId === "" || item.imageId === request.imageId);
+      return { items: items.filter(isWanted).sort((a, b) => (a.tag < b.tag ? -1 : 1)), environmentName };
+    }),
+  };
+}
+
+/** A tag may name its environment first, as in main/name:tag. */
+function nameOf(tag: string, environment: string): string {
+  const slash = tag.lastIndexOf("/");
+  const prefix = tag.slice(0, Math.max(slash, 0)).split("/").at(-1) ?? "";
+  checkEnvironment(prefix || environment);
+  return tag.slice(slash + 1);
+}
+
+async function orNotFound<T>(image: string, find: () => T | Promise<T>): Promise<T> {
+  try {
+    return await find();
+  } catch (error) {
+    if (!(error instanceof AtollError) || error.code !== "not_found") throw error;
+    throw new StatusError("notFound", `Image ${image} not found`);
+  }
+}

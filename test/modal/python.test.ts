@@ -1,0 +1,112 @@
+/** The official Python client and its command, unchanged, against this server. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Client, Image, Secret } from "@atoll/sdk";
+import { useServer } from "../support/server.ts";
+import { type PythonClient, pythonClient } from "./python-client.ts";
+
+useServer();
+
+let tokenId = "";
+let client: PythonClient;
+const own = new Client();
+before(async () => {
+  client = await pythonClient();
+  const created = await own.request("createToken", { body: { name: "modal-python" } });
+  tokenId = created.id;
+  process.env.MODAL_SERVER_URL = process.env.ATOLL_URL;
+  process.env.MODAL_TOKEN_ID = created.id;
+  process.env.MODAL_TOKEN_SECRET = created.token;
+});
+after(() => own.request("deleteToken", { params: { tokenId } }));
+
+test("a sandbox has secrets from dictionaries and by name, the last of which wins", async () => {
+  await Secret.put("modal-py-first", { A: "stored", B: "stored" });
+  const printed = await client.python(`
+import modal
+app = modal.App.lookup("modal-python", create_if_missing=True)
+secrets = [modal.Secret.from_dict({"A": "given", "C": "given"}), modal.Secret.from_name("modal-py-first", required_keys=["A"])]
+sandbox = modal.Sandbox.create("sh", "-c", "echo $A $B $C", app=app, secrets=secrets, timeout=60)
+print(sandbox.stdout.read(), end="")
+sandbox.wait()
+print(sandbox.returncode)
+`);
+  assert.equal(printed, "stored stored given\n0\n");
+  await Secret.delete("modal-py-first");
+});
+
+test("secrets are created, refused twice, changed, listed and deleted", async () => {
+  const printed = await client.python(`
+import modal
+from modal.exception import AlreadyExistsError, ConflictError, NotFoundError
+secrets = modal.Secret.objects
+secrets.create("modal-py", {"A": "1"})
+try: secrets.create("modal-py", {})
+except AlreadyExistsError as error: print("exists:", error)
+secrets.create("modal-py", {"Z": "1"}, allow_existing=True)
+secret = modal.Secret.from_name("modal-py").hydrate()
+secret.update({"B": "2"})
+print([each.name for each in secrets.list() if each.name == "modal-py"], secret.info().name)
+try: modal.Secret.from_name("modal-py", required_keys=["A", "D"]).hydrate()
+except ConflictError as error: print("keys:", error)
+secrets.delete("modal-py")
+try: secrets.delete("modal-py")
+except NotFoundError as error: print("missing:", error)
+secrets.delete("modal-py", allow_missing=True)
+`);
+  assert.deepEqual(printed.split("\n"), [
+    "exists: Secret 'modal-py' already exists",
+    "['modal-py'] modal-py",
+    "keys: Secret is missing key(s): D",
+    "missing: Secret 'modal-py' not found",
+    "",
+  ]);
+});
+
+test("images are published, found by name and id, listed and deleted", async () => {
+  const built = await Image.debianSlim().runCommands(`echo ${process.pid}.${performance.now()} > /mark`).build();
+  const printed = await client.python(`
+import modal
+from modal.exception import NotFoundError
+app = modal.App.lookup("modal-python", create_if_missing=True)
+image = modal.Image.from_id("${built.id}")
+image.build(app)
+image.publish("modal-py-image:v1")
+sandbox = modal.Sandbox.create("cat", "/mark", app=app, image=modal.Image.from_name("modal-py-image:v1"), timeout=60)
+print(sandbox.stdout.read().strip() != "")
+sandbox.terminate(wait=True)
+try: modal.Image.from_name("modal-py-image:v2").build(app)
+except NotFoundError as error: print(error)
+try: modal.Image.from_id("im-0000000000000000000000x").build(app)
+except NotFoundError as error: print(error)
+`);
+  assert.deepEqual(printed.split("\n"), [
+    "True",
+    "Image 'modal-py-image:v2' not found",
+    "Image im-0000000000000000000000x not found",
+    "",
+  ]);
+  assert.deepEqual((await Image.info(built.id)).names, ["modal-py-image:v1"]);
+  const listed = JSON.parse(await client.modal("image", "names", "list", "--json", "--prefix", "modal-py-image"));
+  assert.deepEqual(
+    listed.map(({ tag, image_id }: Record<string, string>) => [tag, image_id]),
+    [["modal-py-image:v1", built.id]],
+  );
+  await Image.delete("modal-py-image:v1");
+});
+
+test("the command manages secrets, and lists apps and environments", async () => {
+  await client.modal("secret", "create", "modal-py-cli", "A=1", "B=2");
+  assert.ok(
+    JSON.parse(await client.modal("secret", "list", "--json")).some((row: object) =>
+      Object.values(row).includes("modal-py-cli"),
+    ),
+  );
+  assert.deepEqual((await Secret.lookup("modal-py-cli", { requiredKeys: ["A", "B"] })).name, "modal-py-cli");
+  await client.modal("secret", "create", "--force", "modal-py-cli", "C=3");
+  await assert.rejects(Secret.lookup("modal-py-cli", { requiredKeys: ["A"] }), /has no A/);
+  await client.modal("secret", "delete", "--yes", "modal-py-cli");
+  await assert.rejects(Secret.lookup("modal-py-cli"));
+  assert.match(await client.modal("environment", "list", "--json"), /"main"/);
+  assert.match(await client.modal("app", "list", "--json"), /modal-python/);
+});
