@@ -18,6 +18,10 @@ export const ImageConfig = Type.Object(
     entrypoint: Type.Optional(Argv),
     cmd: Type.Optional(Argv),
     shell: Type.Optional(Argv),
+    labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+    ports: Type.Optional(
+      Type.Array(Type.String(), { description: "Such as 80/tcp; a note, nothing is opened by it." }),
+    ),
   },
   closed,
 );
@@ -54,19 +58,50 @@ export const Image = Type.Object(
 
 export const ImageList = Type.Object({ items: Type.Array(Image) }, closed);
 
+const Reference = Type.String({
+  maxLength: 512,
+  description: "Image of a registry, such as python:3.12-slim or registry.example:5000/team/app@sha256:...",
+});
+
+/** What a Dockerfile, or some lines of one, is built with. */
+const dockerfileOptions = {
+  context: Type.Optional(
+    Type.String({ pattern: "^sha256:[0-9a-f]{64}$", description: "An uploaded archive that COPY and ADD take from." }),
+  ),
+  args: Type.Optional(Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), Type.String())),
+  images: Type.Optional(
+    Type.Record(Type.String(), Type.String(), {
+      description: "Names that FROM and COPY --from may use, and the images of this server that they mean.",
+    }),
+  ),
+  env: Type.Optional(Environment),
+  secrets: Type.Optional(SecretNames),
+  registrySecret: Type.Optional(Name),
+};
+
 export const ImageSource = Type.Union(
   [
     Type.Object({ image: Type.String({ maxLength: 255 }) }, closed),
     Type.Object(
       {
-        registry: Type.String({ maxLength: 512, description: "Such as docker.io/library/python:3.12-slim." }),
+        registry: Reference,
         secret: Type.Optional(Name),
       },
       closed,
     ),
     Type.Object({ scratch: Type.Literal(true) }, closed),
+    Type.Object(
+      {
+        dockerfile: Type.String({ minLength: 1, maxLength: 1_048_576, description: "Text of a whole Dockerfile." }),
+        target: Type.Optional(
+          Type.String({ maxLength: 255, description: "Stage to build; the last one when absent." }),
+        ),
+        ...dockerfileOptions,
+      },
+      closed,
+    ),
   ],
-  { description: "An image of this server, one of a registry, or an empty root." },
+  { description: "An image of this server, one of a registry, an empty root, or what a Dockerfile makes." },
 );
 
 export const ImageStep = Type.Union(
@@ -82,6 +117,17 @@ export const ImageStep = Type.Union(
       closed,
     ),
     Type.Object({ add: Digest, path: AbsolutePath, text: Type.Optional(Type.String({ maxLength: 4096 })) }, closed),
+    Type.Object(
+      {
+        commands: Type.String({
+          minLength: 1,
+          maxLength: 1_048_576,
+          description: "Lines of a Dockerfile, without FROM.",
+        }),
+        ...dockerfileOptions,
+      },
+      closed,
+    ),
     Type.Object({ env: Environment }, closed),
     Type.Object({ workdir: AbsolutePath }, closed),
     Type.Object({ user: Type.String({ minLength: 1, maxLength: 255 }) }, closed),
@@ -91,7 +137,7 @@ export const ImageStep = Type.Union(
   ],
   {
     description:
-      "Exactly one of: a command, an uploaded archive to unpack at a path, or a change of what processes start with.",
+      "Exactly one of: a command, an uploaded archive to unpack at a path, lines of a Dockerfile, or a change of what processes start with.",
   },
 );
 
@@ -130,6 +176,16 @@ export const ImageBuildEvent = Type.Union(
       closed,
     ),
     Type.Object({ event: Type.Literal("finished"), step: Type.Integer(), durationMs: Type.Number() }, closed),
+    Type.Object({ event: Type.Literal("note"), text: Type.String() }, closed),
+    Type.Object(
+      {
+        event: Type.Literal("progress"),
+        what: Type.String(),
+        bytes: Type.Integer(),
+        of: Type.Optional(Type.Integer({ description: "When it is known." })),
+      },
+      closed,
+    ),
     Type.Object({ event: Type.Literal("image"), image: Image }, closed),
     Type.Object(
       {

@@ -1,6 +1,6 @@
 /** What a sandbox's files are to begin with: described step by step, and built by the server when it is first needed. */
 import { type CallOptions, type Client, defaultClient } from "./client.ts";
-import { InvalidError, UnsupportedError } from "./errors.ts";
+import { InvalidError } from "./errors.ts";
 import type {
   ImageBuildStarted as BuildStarted,
   ImageBuild,
@@ -11,6 +11,7 @@ import type {
   ImageLogEntry as LogEntry,
 } from "./generated/api.ts";
 import { type BuildEvent, buildImage } from "./image-build.ts";
+import { contextArchive, dockerfileText } from "./image-context.ts";
 import { jsonLines } from "./json-lines.ts";
 import { type Archive, directoryArchive, fileArchive, upload } from "./local-archive.ts";
 import { Secret } from "./secret.ts";
@@ -50,20 +51,49 @@ export interface LogOptions extends CallOptions {
   readonly after?: number | undefined;
 }
 
+export interface RegistryOptions {
+  /** Secret of the server with REGISTRY_USERNAME and REGISTRY_PASSWORD, or SERVICE_ACCOUNT_JSON. */
+  readonly secret?: Secret | string | undefined;
+}
+
+export interface DockerfileOptions {
+  /** Directory that COPY and ADD take from, without what its `.dockerignore` leaves out. */
+  readonly context?: string | undefined;
+  /** Values of ARG. */
+  readonly args?: Values | undefined;
+  /** Environment variables of the RUN instructions alone; they do not become part of the image. */
+  readonly env?: Values | undefined;
+  /** Names of secrets of the server, for the RUN instructions alone. */
+  readonly secrets?: readonly (Secret | string)[] | undefined;
+  /** For images that FROM and COPY --from name; as in `fromRegistry`. */
+  readonly registrySecret?: Secret | string | undefined;
+}
+
+export interface FromDockerfileOptions extends DockerfileOptions {
+  /** The stage to build, by name or number; the last one when absent. */
+  readonly target?: string | undefined;
+}
+
+/** What is found out, and uploaded, when an image is built. */
+interface Prepared<T> {
+  readonly value: T;
+  readonly archive?: Archive | undefined;
+}
+type Later<T> = () => Promise<Prepared<T>>;
 /** A step, or one that needs local files, which are read when the image is built. */
-type Step = ImageStep | (() => Promise<{ readonly archive: Archive; readonly path: string; readonly text: string }>);
+type Step = ImageStep | Later<ImageStep>;
 
 /**
  * Immutable: every method gives a new image. Nothing is done until the image is built, by `build` or by `Sandbox.create`; what
  * was built before is found again in milliseconds.
  */
 export class Image {
-  readonly #from: ImageSource;
+  readonly #from: ImageSource | Later<ImageSource>;
   readonly #steps: readonly Step[];
   /** Local files are read once. */
-  readonly #archives = new Map<Step, ReturnType<Exclude<Step, ImageStep>>>();
+  readonly #prepared = new Map<Later<unknown>, Promise<Prepared<unknown>>>();
 
-  private constructor(from: ImageSource, steps: readonly Step[] = []) {
+  private constructor(from: ImageSource | Later<ImageSource>, steps: readonly Step[] = []) {
     this.#from = from;
     this.#steps = steps;
   }
@@ -93,14 +123,32 @@ export class Image {
     return new Image({ image: name });
   }
 
-  /** Not there yet. @throws {UnsupportedError} always */
-  static fromRegistry(reference: string): Image {
-    throw unsupported(`cannot pull ${reference}: images of registries are not supported yet`);
+  /**
+   * An image of a registry: NAME:TAG, HOST/NAME:TAG or HOST/NAME@sha256:DIGEST; names without a host are Docker Hub's. It is
+   * pulled once: `force` of `build`, or `Image.pull`, asks the registry again.
+   */
+  static fromRegistry(reference: string, { secret }: RegistryOptions = {}): Image {
+    return new Image({ registry: reference, ...(secret !== undefined && { secret: nameOf(secret) }) });
   }
 
-  /** Not there yet. @throws {UnsupportedError} always */
-  static fromDockerfile(path: string): Image {
-    throw unsupported(`cannot build ${path}: Dockerfiles are not supported yet`);
+  /** What a Dockerfile makes. It, and its context, are read when the image is built. */
+  static fromDockerfile(path: string, options: FromDockerfileOptions = {}): Image {
+    const { context, target } = options;
+    return new Image(async () => {
+      const archive = context === undefined ? undefined : await contextArchive(context, path);
+      const more = { ...dockerfileFields(options, archive), ...(target !== undefined && { target }) };
+      return { value: { dockerfile: await dockerfileText(path), ...more }, archive };
+    });
+  }
+
+  /** Goes on with lines of a Dockerfile, without FROM. */
+  dockerfileCommands(commands: readonly string[], options: DockerfileOptions = {}): Image {
+    if (commands.length === 0) return this;
+    const { context } = options;
+    return this.#with(async () => {
+      const archive = context === undefined ? undefined : await contextArchive(context, undefined);
+      return { value: { commands: commands.join("\n"), ...dockerfileFields(options, archive) }, archive };
+    });
   }
 
   /** Installs packages with apt. */
@@ -162,18 +210,19 @@ export class Image {
     const name = local.split("/").at(-1) ?? local;
     const path = absolute(remote.endsWith("/") ? `${remote}${name}` : remote);
     const slash = path.lastIndexOf("/");
-    const make = async () => ({
-      archive: await fileArchive(local, path.slice(slash + 1)),
-      path: path.slice(0, slash) || "/",
-      text: local,
+    return this.#with(async () => {
+      const archive = await fileArchive(local, path.slice(slash + 1));
+      return { value: { add: archive.digest, path: path.slice(0, slash) || "/", text: local }, archive };
     });
-    return this.#with(make);
   }
 
   /** Copies what is in a directory of this machine into a directory of the image. Owners become root, times 2000-01-01. */
   addLocalDir(local: string, remote: string, options: AddLocalDirOptions = {}): Image {
     const path = absolute(remote);
-    return this.#with(async () => ({ archive: await directoryArchive(local, options.ignore), path, text: local }));
+    return this.#with(async () => {
+      const archive = await directoryArchive(local, options.ignore);
+      return { value: { add: archive.digest, path, text: local }, archive };
+    });
   }
 
   /**
@@ -207,7 +256,8 @@ export class Image {
 
   /** The name or id to create a sandbox with; builds the image if need be. */
   async reference(options: BuildOptions): Promise<string> {
-    if ("image" in this.#from && this.#steps.length === 0) return this.#from.image;
+    const from = this.#from;
+    if (typeof from !== "function" && "image" in from && this.#steps.length === 0) return from.image;
     return (await this.#build(options, undefined)).id;
   }
 
@@ -237,8 +287,9 @@ export class Image {
   async #build(options: BuildOptions, name: string | undefined): Promise<ImageInfo> {
     const { client = defaultClient(), signal, onOutput } = options;
     // An image of the server is as it is.
-    if ("image" in this.#from && this.#steps.length === 0 && name === undefined) {
-      return client.request("getImage", { params: { image: this.#from.image }, signal });
+    const from = await this.#prepare(this.#from, client, signal);
+    if ("image" in from && this.#steps.length === 0 && name === undefined) {
+      return client.request("getImage", { params: { image: from.image }, signal });
     }
     return buildImage(client, await this.#request(options, name), onOutput, signal);
   }
@@ -246,9 +297,10 @@ export class Image {
   async #request(options: BuildOptions, name: string | undefined): Promise<ImageBuild> {
     const { client = defaultClient(), signal, force, isolation } = options;
     const steps: ImageStep[] = [];
-    for (const step of this.#steps) steps.push(await this.#prepared(step, client, signal));
+    const from = await this.#prepare(this.#from, client, signal);
+    for (const step of this.#steps) steps.push(await this.#prepare(step, client, signal));
     return {
-      from: this.#from,
+      from,
       steps,
       ...(name !== undefined && { name }),
       ...(force && { force }),
@@ -256,13 +308,14 @@ export class Image {
     };
   }
 
-  async #prepared(step: Step, client: Client, signal: AbortSignal | undefined): Promise<ImageStep> {
-    if (typeof step !== "function") return step;
-    const reading = this.#archives.get(step) ?? step();
-    this.#archives.set(step, reading);
-    const { archive, path, text } = await reading;
-    await upload(archive, client, signal);
-    return { add: archive.digest, path, text };
+  async #prepare<T extends object>(given: T | Later<T>, client: Client, signal: AbortSignal | undefined): Promise<T> {
+    if (typeof given !== "function") return given;
+    const later = given as Later<T>;
+    const preparing = (this.#prepared.get(later) ?? later()) as Promise<Prepared<T>>;
+    this.#prepared.set(later, preparing);
+    const { value, archive } = await preparing;
+    if (archive) await upload(archive, client, signal);
+    return value;
   }
 
   #with(...steps: readonly Step[]): Image {
@@ -280,9 +333,22 @@ function absolute(path: string): string {
   throw invalid(`cannot copy to ${path}: the path is not absolute`, "Begin it with /.");
 }
 
-function unsupported(message: string): UnsupportedError {
-  const hint = "Start from Image.debianSlim() and add steps; see docs/limitations.md.";
-  return new UnsupportedError(message, { code: "unsupported", hint });
+function nameOf(secret: Secret | string): string {
+  const name = typeof secret === "string" ? secret : secret.name;
+  if (name !== undefined) return name;
+  throw invalid("cannot use this secret for a registry: the server does not have it", "Create it with Secret.put.");
+}
+
+function dockerfileFields(options: DockerfileOptions, archive: Archive | undefined) {
+  const { args, registrySecret } = options;
+  const { secrets, env } = Secret.merge(options.secrets, options.env);
+  return {
+    ...(archive && { context: archive.digest }),
+    ...(args && { args: { ...args } }),
+    ...(env && { env }),
+    ...(secrets && { secrets }),
+    ...(registrySecret !== undefined && { registrySecret: nameOf(registrySecret) }),
+  };
 }
 
 function invalid(message: string, hint: string): InvalidError {

@@ -66,10 +66,13 @@ export {
   type BuildOptions,
   type BuildStarted,
   type DebianSlimOptions,
+  type DockerfileOptions,
+  type FromDockerfileOptions,
   Image,
   type ImageInfo,
   type LogEntry,
   type LogOptions,
+  type RegistryOptions,
   type RunOptions,
 } from "./image.ts";
 export type { BuildEvent } from "./image-build.ts";

@@ -34,8 +34,15 @@ export async function fileArchive(local: string, name: string): Promise<Archive>
   return archiveOf([{ name, kind: "file", mode: modeOf(found.mode), content: await readFile(local), link: "" }]);
 }
 
-/** An archive of what is in a directory, itself as `./`. Links stay links. */
-export async function directoryArchive(local: string, ignore?: (path: string) => boolean): Promise<Archive> {
+/**
+ * An archive of what is in a directory, itself as `./`. Links stay links.
+ * @param looksBelow whether ignored directories are looked into, because something in them may not be ignored
+ */
+export async function directoryArchive(
+  local: string,
+  ignore?: (path: string) => boolean,
+  looksBelow = false,
+): Promise<Archive> {
   const { readdir, readFile, lstat, readlink, stat } = await fileSystem();
   if (!(await stat(local)).isDirectory()) throw unusable(local, "it is not a directory");
   const entries: Entry[] = [{ name: "./", kind: "directory", mode: 0o755, content: nothing, link: "" }];
@@ -44,12 +51,16 @@ export async function directoryArchive(local: string, ignore?: (path: string) =>
     const names = (await readdir(`${local}/${directory}`)).sort();
     for (const name of names) {
       const path = directory === "" ? name : `${directory}/${name}`;
-      if (ignore?.(path)) continue;
+      const isIgnored = ignore?.(path) ?? false;
+      if (isIgnored && !looksBelow) continue;
       const found = await lstat(`${local}/${path}`);
+      if (isIgnored && !found.isDirectory()) continue;
       const mode = modeOf(found.mode);
       if (found.isDirectory()) {
-        entries.push({ name: `${path}/`, kind: "directory", mode, content: nothing, link: "" });
+        const before = entries.length;
         await visit(path);
+        if (isIgnored && entries.length === before) continue;
+        entries.splice(before, 0, { name: `${path}/`, kind: "directory", mode, content: nothing, link: "" });
       } else if (found.isSymbolicLink()) {
         const link = await readlink(`${local}/${path}`);
         entries.push({ name: path, kind: "symlink", mode: 0o777, content: nothing, link });

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import { type MapEntry, parseImageMap } from "./images/registry/image-map.ts";
 import { type TunnelConfig, tunnelConfig } from "./tunnels/tunnel-config.ts";
 
 /** How the daemon runs, read once from the environment. */
@@ -30,6 +31,8 @@ export interface Config {
   readonly poolSize: number;
   readonly tunnels: TunnelConfig;
   readonly cdiDirectories: readonly string[];
+  /** Images that are used in place of those of registries. */
+  readonly imageMap: readonly MapEntry[];
   readonly logLevel: string;
 }
 
@@ -57,6 +60,7 @@ export function configFrom(env: Environment): Config {
     readySlots: count(env, "ATOLL_READY_SLOTS", 8, 0, 1000),
     tunnels: tunnelConfig(env, address("ATOLL_TUNNEL_LISTEN", env.ATOLL_TUNNEL_LISTEN || "127.0.0.1:0")),
     cdiDirectories: (env.ATOLL_CDI_DIRS ?? "/etc/cdi:/var/run/cdi").split(":").filter((path) => path !== ""),
+    imageMap: parseImageMap(env.ATOLL_IMAGE_MAP ?? ""),
     logLevel: oneOf(env, "ATOLL_LOG_LEVEL", "info", logLevels),
   };
 }

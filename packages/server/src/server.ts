@@ -143,6 +143,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     processes,
     log,
     stopping: stopping.signal,
+    map: config.imageMap,
   });
   tokens.ensureLocal(state.path);
   const admitted = admission(config.listen.host, (token) => tokens.isValid(token));

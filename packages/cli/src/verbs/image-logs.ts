@@ -1,8 +1,8 @@
-import { Image, type LogEntry } from "@atoll/sdk";
+import { Image } from "@atoll/sdk";
+import { buildLine } from "../build-line.ts";
 import { connect } from "../connect.ts";
 import { json } from "../options.ts";
-import { plain, printJson, printLine } from "../print.ts";
-import { formatDuration } from "../quantity.ts";
+import { printJson, printLine } from "../print.ts";
 import { defineVerb } from "../verb.ts";
 
 export const imageLogs = defineVerb({
@@ -15,15 +15,8 @@ export const imageLogs = defineVerb({
     const client = await connect(signal);
     for await (const entry of Image.log(image, { client, signal })) {
       if (values.json) await printJson(entry);
-      else await printLine(plain(lineOf(entry)));
+      else await printLine(buildLine(entry.event));
     }
     return 0;
   },
 });
-
-function lineOf({ event }: LogEntry): string {
-  if (event.event === "step") return `step ${event.step}/${event.of}: ${event.text}${event.cached ? " (cached)" : ""}`;
-  if (event.event === "output") return event.line;
-  if (event.event === "finished") return `step ${event.step} took ${formatDuration(event.durationMs)}`;
-  return event.event === "image" ? `built ${event.image.id}` : event.error.message;
-}

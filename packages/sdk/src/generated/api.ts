@@ -131,7 +131,7 @@ export type Image = {
 };
 
 export type ImageBuild = {
-  /** An image of this server, one of a registry, or an empty root. */
+  /** An image of this server, one of a registry, an empty root, or what a Dockerfile makes. */
   readonly from: ImageSource;
   readonly steps: readonly ImageStep[];
   /** NAME or NAME:TAG; the tag is `latest` when absent. */
@@ -158,6 +158,15 @@ export type ImageBuildEvent = {
   readonly event: "finished";
   readonly step: number;
   readonly durationMs: number;
+} | {
+  readonly event: "note";
+  readonly text: string;
+} | {
+  readonly event: "progress";
+  readonly what: string;
+  readonly bytes: number;
+  /** When it is known. */
+  readonly of?: number | undefined;
 } | {
   readonly event: "image";
   readonly image: Image;
@@ -194,6 +203,9 @@ export type ImageConfig = {
   readonly cmd?: readonly string[] | undefined;
   /** The command and its arguments; no shell is involved. */
   readonly shell?: readonly string[] | undefined;
+  readonly labels?: { readonly [name: string]: string } | undefined;
+  /** Such as 80/tcp; a note, nothing is opened by it. */
+  readonly ports?: readonly string[] | undefined;
 };
 
 export type ImageContent = {
@@ -230,19 +242,34 @@ export type ImagePrune = {
   readonly freedBytes: number;
 };
 
-/** An image of this server, one of a registry, or an empty root. */
+/** An image of this server, one of a registry, an empty root, or what a Dockerfile makes. */
 export type ImageSource = {
   readonly image: string;
 } | {
-  /** Such as docker.io/library/python:3.12-slim. */
+  /** Image of a registry, such as python:3.12-slim or registry.example:5000/team/app@sha256:... */
   readonly registry: string;
   /** Letters, digits, '.', '_' and '-'; at most 64. */
   readonly secret?: string | undefined;
 } | {
   readonly scratch: true;
+} | {
+  /** Text of a whole Dockerfile. */
+  readonly dockerfile: string;
+  /** Stage to build; the last one when absent. */
+  readonly target?: string | undefined;
+  /** An uploaded archive that COPY and ADD take from. */
+  readonly context?: string | undefined;
+  readonly args?: { readonly [name: string]: string } | undefined;
+  /** Names that FROM and COPY --from may use, and the images of this server that they mean. */
+  readonly images?: { readonly [name: string]: string } | undefined;
+  /** Environment variables. */
+  readonly env?: { readonly [name: string]: string } | undefined;
+  readonly secrets?: readonly string[] | undefined;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly registrySecret?: string | undefined;
 };
 
-/** Exactly one of: a command, an uploaded archive to unpack at a path, or a change of what processes start with. */
+/** Exactly one of: a command, an uploaded archive to unpack at a path, lines of a Dockerfile, or a change of what processes start with. */
 export type ImageStep = {
   /** Text is given to the shell, a list is executed as it is. */
   readonly run: string | readonly string[];
@@ -253,6 +280,19 @@ export type ImageStep = {
   readonly add: string;
   readonly path: string;
   readonly text?: string | undefined;
+} | {
+  /** Lines of a Dockerfile, without FROM. */
+  readonly commands: string;
+  /** An uploaded archive that COPY and ADD take from. */
+  readonly context?: string | undefined;
+  readonly args?: { readonly [name: string]: string } | undefined;
+  /** Names that FROM and COPY --from may use, and the images of this server that they mean. */
+  readonly images?: { readonly [name: string]: string } | undefined;
+  /** Environment variables. */
+  readonly env?: { readonly [name: string]: string } | undefined;
+  readonly secrets?: readonly string[] | undefined;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly registrySecret?: string | undefined;
 } | {
   /** Environment variables. */
   readonly env: { readonly [name: string]: string };

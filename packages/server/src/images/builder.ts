@@ -1,5 +1,5 @@
 /** Makes images, step by step, each in a sandbox of its own; what was made before is found again. */
-import type { ImageBuild, ImageBuildEvent, Image as ImageView } from "@atoll/protocol";
+import type { ImageBuildEvent, Image as ImageView } from "@atoll/protocol";
 import type { Logger } from "pino";
 import { AtollError } from "../error.ts";
 import { randomText } from "../id.ts";
@@ -7,17 +7,24 @@ import type { LayerStore, RunHost } from "../layers/layer-store.ts";
 import { makeDirectories, placeIn } from "../layers/place.ts";
 import { unpack } from "../layers/unpack.ts";
 import type { Store } from "../store/store.ts";
+import { inlineTree } from "./archive-tree.ts";
 import { BuildFailure, failedStep } from "./build-failure.ts";
 import { BuildSandbox, type BuildSandboxParts } from "./build-sandbox.ts";
-import { checkDepth, type Stack } from "./catalogue.ts";
 import type { Contents } from "./contents.ts";
+import { copyTar } from "./copy-into.ts";
+import { findSources } from "./find-sources.ts";
 import { type HostAccess, hostAccess } from "./host-access.ts";
-import { argvOf, emptyConfig } from "./image-config.ts";
-import { type LayerStep, type Recipe, recipeOf } from "./recipe.ts";
+import { argvOf } from "./image-config.ts";
+import { ownerOf } from "./image-user.ts";
+import { MountedTree } from "./mounted-tree.ts";
+import type { Plan } from "./planner.ts";
+import type { Copy, LayerStep, Recipe } from "./recipe.ts";
+import type { SourceTree } from "./source-tree.ts";
 
 const unpackLimits = { bytes: 16 * 1024 ** 3, entries: 1_000_000 };
 /** The last lines of a failed step that its error carries. */
 const tailLines = 40;
+const root = { uid: 0, gid: 0 };
 
 export interface BuilderParts extends BuildSandboxParts {
   readonly store: Store;
@@ -36,50 +43,21 @@ export class Builder {
     this.#parts = parts;
   }
 
-  /** What the build is, before anything is run. @throws AtollError not_found, unsupported */
-  async plan(build: ImageBuild, signal: AbortSignal): Promise<Plan> {
-    const base = await this.#base(build, signal);
-    const recipe = recipeOf(base.layers, base.config, build.steps);
-    checkDepth(base.layers.length + recipe.layerSteps.length);
-    return { build, base, recipe };
-  }
-
   /** The image, when the whole of it was built before. */
-  cached({ build, recipe }: Plan): ImageView | undefined {
-    return build.force ? undefined : this.#parts.catalogue.ofRecipe(recipe.key);
+  cached({ build, key }: Plan): ImageView | undefined {
+    return build.force ? undefined : this.#parts.catalogue.ofRecipe(key);
   }
 
   /** @param id of the image that it makes
    * @throws AtollError; BuildFailure when a step failed */
   async make(plan: Plan, id: string, onEvent: OnEvent, signal: AbortSignal): Promise<ImageView> {
     const { catalogue } = this.#parts;
-    const { build, base, recipe } = plan;
-    const run = new Run(this.#parts, plan, onEvent, signal);
-    const stack = [...base.layers];
     using holds = new DisposableStack();
-    holds.use(catalogue.hold(stack));
-    for (const step of recipe.layerSteps) {
-      const layer = await run.step(step, stack, (id) => holds.use(catalogue.hold([id])));
-      if (layer !== null) stack.push(layer);
-    }
-    const origin = { kind: "build", of: "image" in build.from ? build.from.image : "scratch" } as const;
-    return catalogue.insert({ id, layers: stack, config: recipe.config, origin, recipe: recipe.key });
+    const hold = (ids: readonly string[]) => void holds.use(catalogue.hold(ids));
+    const layers = await new Run(this.#parts, plan, onEvent, hold, signal).layersOf(plan.recipe);
+    const origin = { kind: "build", of: plan.of } as const;
+    return catalogue.insert({ id, layers, config: plan.recipe.config, origin, recipe: plan.key });
   }
-
-  async #base({ from }: ImageBuild, signal: AbortSignal): Promise<Stack> {
-    if ("image" in from) return this.#parts.catalogue.stack(from.image, signal);
-    if ("scratch" in from) return { id: "scratch", layers: [], config: emptyConfig };
-    throw new AtollError(
-      "unsupported",
-      `cannot build from the registry's image ${from.registry}: pulling is not there`,
-    );
-  }
-}
-
-export interface Plan {
-  readonly build: ImageBuild;
-  readonly base: Stack;
-  readonly recipe: Recipe;
 }
 
 /** One build under way. */
@@ -88,35 +66,66 @@ class Run {
   readonly #plan: Plan;
   readonly #onEvent: OnEvent;
   readonly #signal: AbortSignal;
+  readonly #hold: (ids: readonly string[]) => void;
+  /** Layers of steps that were told of in this build, by their keys: stages may share some. */
+  readonly #done = new Map<string, string | null>();
   #access: Promise<HostAccess> | undefined;
-  /** Once a step was run, so are all after it. */
-  #isFresh: boolean;
+  /** Stacks that steps copy from, by the steps' keys. */
+  readonly #sources = new Map<string, readonly string[]>();
 
-  constructor(parts: BuilderParts, plan: Plan, onEvent: OnEvent, signal: AbortSignal) {
+  constructor(
+    parts: BuilderParts,
+    plan: Plan,
+    onEvent: OnEvent,
+    hold: (ids: readonly string[]) => void,
+    signal: AbortSignal,
+  ) {
     this.#parts = parts;
     this.#plan = plan;
     this.#onEvent = onEvent;
+    this.#hold = hold;
     this.#signal = signal;
-    this.#isFresh = plan.build.force ?? false;
+  }
+
+  /** Makes, or finds, what a recipe leads to. */
+  async layersOf({ base, layerSteps }: Recipe): Promise<string[]> {
+    const stack = [...base];
+    this.#hold(stack);
+    let isFresh = this.#plan.build.force ?? false;
+    for (const step of layerSteps) {
+      if ("copy" in step.step && "recipe" in step.step.copy.from && !this.#isFound(step, isFresh))
+        this.#sources.set(step.key, await this.layersOf(step.step.copy.from.recipe));
+      const made = await this.#step(step, stack, isFresh);
+      isFresh ||= !made.isCached;
+      if (made.layer !== null) stack.push(made.layer);
+    }
+    return stack;
+  }
+
+  #isFound({ key }: LayerStep, isFresh: boolean): boolean {
+    return this.#done.has(key) || (!isFresh && this.#parts.store.layers.ofStep(key) !== undefined);
   }
 
   /** @returns the layer it made, or made before; null when there was nothing to change */
-  async step(step: LayerStep, stack: readonly string[], hold: (id: string) => void): Promise<string | null> {
+  async #step(step: LayerStep, stack: readonly string[], isFresh: boolean) {
     const { store } = this.#parts;
-    const cached = this.#isFresh ? undefined : store.layers.ofStep(step.key);
-    if (typeof cached === "string") hold(cached);
+    const done = this.#done.get(step.key);
+    if (done !== undefined) return { layer: done, isCached: !isFresh };
+    const cached = isFresh ? undefined : store.layers.ofStep(step.key);
+    if (typeof cached === "string") this.#hold([cached]);
     const { number, text } = step;
     const isCached = cached !== undefined;
-    this.#onEvent({ event: "step", step: number, of: this.#plan.build.steps.length, text, cached: isCached });
-    if (isCached) return cached;
-    this.#isFresh = true;
+    this.#onEvent({ event: "step", step: number, of: this.#plan.total, text, cached: isCached });
     const began = performance.now();
-    const layer = await this.#make(step, stack, hold);
-    this.#onEvent({ event: "finished", step: number, durationMs: Math.round(performance.now() - began) });
-    return layer;
+    const layer = isCached ? cached : await this.#make(step, stack);
+    this.#done.set(step.key, layer);
+    if (!isCached) {
+      this.#onEvent({ event: "finished", step: number, durationMs: Math.round(performance.now() - began) });
+    }
+    return { layer, isCached };
   }
 
-  async #make(step: LayerStep, stack: readonly string[], hold: (id: string) => void): Promise<string | null> {
+  async #make(step: LayerStep, stack: readonly string[]): Promise<string | null> {
     const { layers, store } = this.#parts;
     if ("workdir" in step.step && (await this.#exists(step.step.workdir, stack))) {
       store.layers.cacheStep(step.key, null);
@@ -124,7 +133,7 @@ class Run {
     }
     const id = `ly-${randomText(22)}`;
     const sizeBytes = await layers.make(id, (directory) => this.#fill(step, stack, directory), this.#signal);
-    hold(id);
+    this.#hold([id]);
     store.durably(() => {
       store.layers.insert({ id, sizeBytes, createdAt: Date.now() });
       store.layers.cacheStep(step.key, id);
@@ -136,6 +145,7 @@ class Run {
   #fill(step: LayerStep, stack: readonly string[], directory: string): Promise<void> {
     const { step: what } = step;
     if ("run" in what) return this.#runCommand(step, what, stack, directory);
+    if ("copy" in what) return this.#copy(step, what.copy, stack, directory);
     return this.#below(stack, async (below) => {
       const path = "workdir" in what ? what.workdir : what.path;
       const place = await placeIn(below, path);
@@ -148,6 +158,28 @@ class Run {
     const source = await this.#parts.contents.read(digest);
     const options = { limits: unpackLimits, hasWhiteouts: false };
     await unpack(this.#parts.layers, source, `${layer}/${path}`, `${layer}.tar`, options, this.#signal);
+  }
+
+  async #copy(step: LayerStep, copy: Copy, stack: readonly string[], layer: string): Promise<void> {
+    const { layers } = this.#parts;
+    const copyFrom = (tree: SourceTree) =>
+      this.#below(stack, async (below) => {
+        const { found, missing } = await findSources(tree, copy.sources.length > 0 ? copy.sources : ["*"]);
+        if (missing !== undefined)
+          throw new AtollError(
+            "invalid_argument",
+            `cannot build the image: step ${step.number}, ${step.text}: there is no ${missing}`,
+          );
+        const owner = copy.chown === undefined ? undefined : await ownerOf(below, copy.chown);
+        const isFromContext = "context" in copy.from || "inline" in copy.from;
+        const target = { ...copy, below, owner: owner ?? (isFromContext ? root : undefined) };
+        const options = { limits: unpackLimits, hasWhiteouts: false };
+        await unpack(layers, copyTar(tree, found, target), layer, `${layer}.tar`, options, this.#signal);
+      });
+    const { from } = copy;
+    if ("context" in from) return copyFrom(await this.#plan.contextOf(from.context, this.#signal));
+    if ("inline" in from) return copyFrom(inlineTree(from.inline));
+    return this.#below(this.#sources.get(step.key) ?? [], (mounted) => copyFrom(new MountedTree(mounted)));
   }
 
   #exists(path: string, stack: readonly string[]): Promise<boolean> {

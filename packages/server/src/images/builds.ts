@@ -5,26 +5,38 @@ import { newId } from "../id.ts";
 import { Slots } from "../slots.ts";
 import { BuildFailure } from "./build-failure.ts";
 import type { BuildLogs } from "./build-logs.ts";
-import type { Builder, Plan } from "./builder.ts";
+import type { Builder } from "./builder.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { ContextOf, Plan } from "./planner.ts";
+import { Telling } from "./telling.ts";
 import { UnderWay } from "./under-way.ts";
 
 const buildsAtOnce = 4;
 /** How long a build that was only started goes on while nobody follows it. */
 const followedWithinMs = 60_000;
 
+/** Makes a plan; what is done for it is told of as it happens. */
+export type Planned = (
+  build: ImageBuild,
+  tell: (event: ImageBuildEvent) => void,
+  signal: AbortSignal,
+  contextOf?: ContextOf,
+) => Promise<Plan>;
+
 export class Builds {
   readonly #builder: Builder;
   readonly #catalogue: Catalogue;
   readonly #logs: BuildLogs;
+  readonly #planned: Planned;
   readonly #stopping: AbortSignal;
   readonly #underWay = new Map<string, UnderWay>();
   readonly #running = new Set<Promise<void>>();
   readonly #slots = new Slots(buildsAtOnce);
 
-  constructor(builder: Builder, catalogue: Catalogue, logs: BuildLogs, stopping: AbortSignal) {
+  constructor(builder: Builder, catalogue: Catalogue, planned: Planned, logs: BuildLogs, stopping: AbortSignal) {
     this.#builder = builder;
     this.#catalogue = catalogue;
+    this.#planned = planned;
     this.#logs = logs;
     this.#stopping = stopping;
   }
@@ -32,11 +44,15 @@ export class Builds {
   /**
    * Builds, telling what happens as it happens; the last event is `image` or `failed`. A build that nobody watches any
    * more is given up.
+   * @param contextOf finds contexts that are not among uploaded archives
    */
-  async *build(build: ImageBuild, signal: AbortSignal): AsyncGenerator<ImageBuildEvent> {
+  async *build(build: ImageBuild, signal: AbortSignal, contextOf?: ContextOf): AsyncGenerator<ImageBuildEvent> {
     try {
       if (build.name !== undefined) this.#catalogue.checkName(build.name);
-      const plan = await this.#builder.plan(build, signal);
+      const telling = new Telling<ImageBuildEvent>();
+      const planning = telling.during((tell) => this.#planned(build, tell, signal, contextOf));
+      yield* telling.events(signal);
+      const plan = await planning;
       const cached = this.#builder.cached(plan);
       if (cached) yield* this.#allCached(plan, cached.id);
       else yield* this.#watch(this.#join(plan), build, signal);
@@ -50,9 +66,9 @@ export class Builds {
    * Builds without anybody watching, for a minute at least: who is told the id follows it.
    * @throws AtollError when it cannot be begun
    */
-  async start(build: ImageBuild, signal: AbortSignal): Promise<ImageBuildStarted> {
+  async start(build: ImageBuild, signal: AbortSignal, contextOf?: ContextOf): Promise<ImageBuildStarted> {
     if (build.name !== undefined) this.#catalogue.checkName(build.name);
-    const plan = await this.#builder.plan(build, signal);
+    const plan = await this.#planned(build, () => undefined, signal, contextOf);
     const cached = this.#builder.cached(plan);
     if (cached) {
       if (build.name !== undefined) this.#catalogue.name(cached.id, build.name);
@@ -81,9 +97,10 @@ export class Builds {
     await Promise.allSettled(this.#running);
   }
 
-  *#allCached({ build, recipe }: Plan, id: string): Generator<ImageBuildEvent> {
+  *#allCached({ build, recipe, total, notes }: Plan, id: string): Generator<ImageBuildEvent> {
+    yield* notes;
     for (const { number, text } of recipe.layerSteps)
-      yield { event: "step", step: number, of: build.steps.length, text, cached: true };
+      yield { event: "step", step: number, of: total, text, cached: true };
     yield this.#named(build, id);
   }
 
@@ -95,7 +112,7 @@ export class Builds {
 
   #join(plan: Plan): UnderWay {
     const { isolation, force, name } = plan.build;
-    const key = JSON.stringify([plan.recipe.key, isolation, force ?? false]);
+    const key = JSON.stringify([plan.key, isolation, force ?? false]);
     const under = this.#underWay.get(key) ?? this.#begin(key, plan);
     if (name !== undefined) under.names.add(name);
     return under;
@@ -127,6 +144,7 @@ export class Builds {
 
   async #lastEvent(plan: Plan, under: UnderWay, signal: AbortSignal): Promise<ImageBuildEvent> {
     const tell = (event: ImageBuildEvent) => under.tell(event);
+    plan.notes.forEach(tell);
     try {
       const make = () => this.#builder.make(plan, under.imageId, tell, signal);
       const image = await this.#slots.with(make, signal);

@@ -59,6 +59,11 @@ export class Catalogue implements Images {
     return { id: row.id, layers, environment: env, workdir, user, entrypoint, cmd };
   }
 
+  has(name: string): boolean {
+    const { images } = this.#parts.store;
+    return name === baseImage || images.get(name) !== undefined || images.named(fullName(name)) !== undefined;
+  }
+
   async stack(name: string, signal: AbortSignal): Promise<Stack> {
     if (name !== baseImage) return this.#row(name);
     const { layers, environment } = await this.#parts.base.resolve(name, signal);

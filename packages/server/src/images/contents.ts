@@ -7,13 +7,18 @@ import { pipeline } from "node:stream/promises";
 import type { ImageContent } from "@atoll/protocol";
 import { AtollError } from "../error.ts";
 import { randomText } from "../id.ts";
+import { archiveTree } from "./archive-tree.ts";
+import type { SourceTree } from "./source-tree.ts";
 
 const mostBytes = 4 * 1024 ** 3;
 /** Long enough for the build that it was uploaded for. */
+const mostTrees = 8;
 const keptMs = 24 * 3_600_000;
 
 export class Contents {
   readonly #directory: string;
+  /** Indexes of archives, the newest last. */
+  readonly #trees = new Map<string, SourceTree>();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -56,6 +61,18 @@ export class Contents {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       throw new AtollError("not_found", `cannot find the archive ${digest}`, "Upload it, and build again.");
     }
+  }
+
+  /** An archive as a tree to copy from. @throws AtollError not_found, invalid_argument */
+  async tree(digest: string, signal: AbortSignal): Promise<SourceTree> {
+    await this.get(digest);
+    const known = this.#trees.get(digest);
+    if (known) return known;
+    const tree = await archiveTree(this.#path(digest), signal);
+    this.#trees.set(digest, tree);
+    const [oldest] = this.#trees.keys();
+    if (this.#trees.size > mostTrees && oldest !== undefined) this.#trees.delete(oldest);
+    return tree;
   }
 
   async read(digest: string): Promise<AsyncIterable<Buffer>> {

@@ -5,7 +5,10 @@ export const emptyConfig: ImageConfig = { env: {} };
 const normalShell = ["/bin/sh", "-c"];
 
 /** The configuration after a step that changes nothing else; undefined for a step that makes a layer. */
-export function configAfter(config: ImageConfig, step: ImageStep): ImageConfig | undefined {
+export function configAfter(
+  config: ImageConfig,
+  step: Exclude<ImageStep, { commands: string }>,
+): ImageConfig | undefined {
   if ("run" in step || "add" in step) return undefined;
   if ("env" in step) return { ...config, env: { ...config.env, ...step.env } };
   if ("user" in step) return { ...config, user: step.user };

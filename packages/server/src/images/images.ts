@@ -11,6 +11,7 @@ import { copyWritten } from "../sandboxes/copy-written.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Store } from "../store/store.ts";
+import { Bases, type Puller } from "./bases.ts";
 import { BuildLogs } from "./build-logs.ts";
 import { buildApp } from "./build-sandbox.ts";
 import { Builder } from "./builder.ts";
@@ -19,6 +20,14 @@ import { type Catalogue, checkDepth } from "./catalogue.ts";
 import { Contents } from "./contents.ts";
 import { copyDirectory, wholeOf } from "./directory-snapshot.ts";
 import { ImageMounts } from "./image-mounts.ts";
+import { type ContextOf, planBuild } from "./planner.ts";
+import type { MapEntry } from "./registry/image-map.ts";
+
+const notYet: Puller = {
+  pull: async (reference) => {
+    throw new AtollError("unsupported", `cannot pull ${reference}: images of registries are not supported yet`);
+  },
+};
 
 export interface SnapshotRequest {
   readonly name?: string | undefined;
@@ -37,6 +46,8 @@ export interface ImageServiceParts {
   readonly processes: SandboxProcesses;
   readonly log: Logger;
   readonly stopping: AbortSignal;
+  /** What is used in place of images of registries. */
+  readonly map: readonly MapEntry[];
 }
 
 export class ImageService {
@@ -54,9 +65,17 @@ export class ImageService {
     this.catalogue = parts.catalogue;
     this.contents = new Contents(join(parts.directory, "contents"));
     this.#logs = new BuildLogs(join(parts.directory, "build-logs"));
-    const builder = new Builder({ ...parts, contents: this.contents });
-    this.builds = new Builds(builder, parts.catalogue, this.#logs, parts.stopping);
     this.mounts = new ImageMounts({ ...parts, layerPath: (id) => parts.layers.path(id) });
+    const builder = new Builder({ ...parts, contents: this.contents });
+    const bases = new Bases(parts.catalogue, parts.map, notYet);
+    const uploaded: ContextOf = (digest, signal) => this.contents.tree(digest, signal);
+    this.builds = new Builds(
+      builder,
+      parts.catalogue,
+      (build, tell, signal, contextOf = uploaded) => planBuild(bases, build, { tell, contextOf, signal }),
+      this.#logs,
+      parts.stopping,
+    );
     const { apps, sandboxes } = parts.store;
     const unsettled = sandboxes.unsettled().filter(({ app }) => app === buildApp);
     this.#leftBuilds = unsettled.map(({ id }) => id);

@@ -29,6 +29,8 @@ export interface TarEntry {
   readonly header: TarHeader;
   /** Its content; what is not read is skipped. */
   readonly body: AsyncIterable<Buffer>;
+  /** Where its content begins in the archive, in bytes. */
+  readonly offset: number;
 }
 
 export class TarError extends Error {}
@@ -74,7 +76,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Ta
     }
     records = new Map();
     const body = new Body(input, header.sizeBytes);
-    yield { header, body };
+    yield { header, body, offset: input.offset };
     await body.skip();
   }
 }
@@ -216,6 +218,8 @@ export const tarEnd = Buffer.alloc(2 * blockBytes);
 class Input {
   readonly #source: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
+  /** Bytes taken so far. */
+  offset = 0;
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#source = source[Symbol.asyncIterator]();
@@ -230,6 +234,7 @@ class Input {
     }
     const piece = this.#rest.subarray(0, length);
     this.#rest = this.#rest.subarray(piece.length);
+    this.offset += piece.length;
     return piece;
   }
 
