@@ -1,11 +1,13 @@
-// An interactive Python, with a terminal so that it behaves as it does for a person.
-import { App, Sandbox } from "@atoll/sdk";
+// An interactive Python with numpy and pandas, in a terminal so that it behaves as it does for a person.
+import { App, Image, Sandbox } from "@atoll/sdk";
 
 const app = await App.lookup("my-app", { createIfMissing: true });
-await using sandbox = await Sandbox.create("python3", { app, pty: true });
+const image = Image.debianSlim().aptInstall("make").pipInstall("numpy", "pandas", "pytest");
+await using sandbox = await Sandbox.create("python3", { app, image, pty: true });
 
-sandbox.stdin.write("import sys\n");
-sandbox.stdin.write("print('the answer is', 6 * 7)\n");
+sandbox.stdin.write("import numpy as np, pandas as pd\n");
+sandbox.stdin.write("print('the answer is', np.arange(4).sum() * 7)\n");
+sandbox.stdin.write("print(pd.DataFrame({'a': [1, 2]})['a'].mean())\n");
 sandbox.stdin.write("exit()\n");
 await sandbox.stdin.drain();
 

@@ -1,27 +1,26 @@
-// A project's tests: written into the sandbox over stdin, run, and their output read.
-import { App, Sandbox } from "@atoll/sdk";
+// A project's tests: put into a volume, run with pytest on a read-only mount of it.
+import { App, Image, Sandbox, Volume } from "@atoll/sdk";
 
 const tests = `
-import unittest
+def test_sum():
+    assert sum([1, 2, 3]) == 6
 
-class TestSum(unittest.TestCase):
-    def test_sum(self):
-        self.assertEqual(sum([1, 2, 3]), 6)
-
-    def test_wrong(self):
-        self.assertEqual(1 + 1, 3)
+def test_wrong():
+    assert 1 + 1 == 3
 `;
 
 const app = await App.lookup("my-app", { createIfMissing: true });
-await using sandbox = await Sandbox.create({ app, workdir: "/tmp", timeoutMs: 600_000 });
+const image = Image.debianSlim().aptInstall("make").pipInstall("numpy", "pandas", "pytest");
+await using project = await Volume.ephemeral();
+await project.batch({ "tests/test_sum.py": tests });
 
-const write = await sandbox.exec("sh", "-c", "cat > test_sum.py");
-write.stdin.write(tests);
-write.stdin.writeEof();
-await write.stdin.drain();
-await write.wait();
-
-const run = await sandbox.exec("python3", "-m", "unittest", "-v");
-const { returncode } = await run.wait();
-console.log("Test output:", await run.stderr.read());
+const sandbox = await Sandbox.create("python3", "-m", "pytest", "-v", "-p", "no:cacheprovider", {
+  app,
+  image,
+  workdir: "/project/tests",
+  volumes: { "/project": project.readOnly() },
+  timeoutMs: 600_000,
+});
+const { returncode } = await sandbox.wait();
+console.log("Test output:", await sandbox.stdout.read());
 console.log("Exit code:", returncode);
