@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 enum {
-  PROTOCOL_VERSION = 2,
+  PROTOCOL_VERSION = 3,
   FRAME_MAX = 1 << 20,
   CAPTURE_MAX = 64 << 10,
   STEP_MAX = 512,       /* bytes of a step, its NUL included */
@@ -82,6 +82,7 @@ struct claim {
   struct list layers;
   char *writable, *target;
   struct list moves;
+  struct list closed;
   bool has_sysfs;
   struct bind *binds;
   size_t bind_count;

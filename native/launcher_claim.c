@@ -102,6 +102,18 @@ static struct failure make_parts(const struct claim *claim, struct parts *parts)
   return failure;
 }
 
+/*
+ * Read-only inside gVisor is a promise of its kernel alone, which whoever makes a user namespace and a mount namespace there can take back:
+ * here it is the machine's kernel that refuses. What is mounted below is left as it is.
+ */
+static struct failure close_mounts(const struct list *paths) {
+  struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+  for (size_t i = 0; i < paths->count; i++)
+    if (mount_setattr(AT_FDCWD, paths->items[i], AT_SYMLINK_NOFOLLOW, &attr, sizeof attr) != 0)
+      return failure_of(errno, "close %s", paths->items[i]);
+  return SUCCESS;
+}
+
 static struct failure attach_root(const struct claim *claim, int holder_root, int root) {
   int point;
   struct failure failure = place_find(holder_root, claim->target, &point);
@@ -169,7 +181,9 @@ static struct failure attach(const struct claim *claim, const struct parts *part
   int holder_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (holder_root < 0)
     return failure_of(errno, "root of the holder");
-  struct failure failure = attach_root(claim, holder_root, parts->root);
+  struct failure failure = close_mounts(&claim->closed);
+  if (failure.error == 0)
+    failure = attach_root(claim, holder_root, parts->root);
   act_as(claim->user_pid != 0 ? claim->root_id : 0);
   if (failure.error == 0)
     failure = attach_inside(claim, parts, holder_root);

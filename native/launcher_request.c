@@ -87,6 +87,7 @@ static void take_claim(struct frame_reader *reader, struct arena *arena, struct 
   claim->writable = take_string(reader, arena);
   claim->target = take_string(reader, arena);
   claim->moves = take_list(reader, arena);
+  claim->closed = take_list(reader, arena);
   claim->has_sysfs = take_choice(reader, 1) != 0;
   take_binds(reader, arena, claim);
   claim->pivots = take_choice(reader, 1) != 0;

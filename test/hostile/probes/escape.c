@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct attempt *const tables[] = {kernel_attempts, file_attempts, process_attempts, network_attempts};
+static const struct attempt *const tables[] = {kernel_attempts, file_attempts, mount_attempts, process_attempts, network_attempts};
 
 static const struct attempt *find(const char *name) {
   for (size_t table = 0; table < sizeof tables / sizeof *tables; table++)

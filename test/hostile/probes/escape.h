@@ -8,6 +8,6 @@ struct attempt {
   int (*run)(char **arguments);
 };
 
-extern const struct attempt kernel_attempts[], file_attempts[], process_attempts[], network_attempts[];
+extern const struct attempt kernel_attempts[], file_attempts[], mount_attempts[], process_attempts[], network_attempts[];
 
 #endif

@@ -1,7 +1,7 @@
 /** Messages between the daemon and the launcher, as native/PROTOCOL.md defines them: values to frames and back. */
 import { type Frame, FrameWriter, PayloadReader, ProtocolError } from "../init/frames.ts";
 
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 /** Bytes of type and payload, each way. */
 export const frameLimit = 1024 ** 2;
 
@@ -75,6 +75,8 @@ export interface Claim {
   readonly target: string;
   /** Top-level directories of the holder that are moved into the new root. */
   readonly moves: readonly string[];
+  /** Mount points, as that mount namespace sees them, that are made read-only. */
+  readonly closed: readonly string[];
   /** Attach a read-only sysfs of the container's network namespace at /sys. */
   readonly hasSysfs: boolean;
   readonly binds: readonly Bind[];
@@ -173,7 +175,8 @@ export function claimFrame(request: number, claim: Claim): Buffer {
   const writer = new FrameWriter().u32(request);
   writer.u32(claim.mountNamespacePid).u32(claim.userNamespacePid).u32(claim.rootId);
   texts(writer, claim.layers).text(claim.writable).text(claim.target);
-  texts(writer, claim.moves).u8(Number(claim.hasSysfs));
+  texts(writer, claim.moves);
+  texts(writer, claim.closed).u8(Number(claim.hasSysfs));
   writer.list(claim.binds, (bind) => writer.text(bind.source).text(bind.destination).u8(bindFlags(bind)));
   return frame(requestTypes.claim, writer.u8(Number(claim.pivot)));
 }

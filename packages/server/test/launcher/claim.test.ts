@@ -269,6 +269,18 @@ for (const { name, launcher, environment } of modes) {
       assert.equal(ownerOnDisk(writable, "/upper/made"), "0 0");
     });
 
+    test("closes mounts of the holder to writes, and not what is mounted below them", async () => {
+      await using host = await start();
+      const claims = new Claims(host, programs);
+      const holder = await claims.holder(0);
+      const wanted = { userNamespacePid: 0, rootId: 0, moves: [], hasSysfs: false, pivot: false };
+      await assert.rejects(claims.claim(holder, { ...wanted, closed: ["/newroot"] }), { step: "close /newroot" });
+      await claims.claim(holder, { ...wanted, closed: ["/dev"] });
+      assert.throws(() => writeFileSync(seen(holder, "/dev/made"), ""), { code: "EROFS" });
+      writeFileSync(seen(holder, "/dev/shm/made"), "");
+      writeFileSync(seen(holder, "/newroot/made"), "");
+    });
+
     test("leaves no mount, loop device or descriptor when its holder is gone", async () => {
       await using host = await start();
       const claims = new Claims(host, programs);

@@ -76,6 +76,7 @@ export class Claims {
       rootId,
       target: "/newroot",
       moves: ["proc", "dev"],
+      closed: [],
       hasSysfs: true,
       binds: [],
       pivot: true,

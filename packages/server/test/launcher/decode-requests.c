@@ -32,6 +32,7 @@ static void touch_spawn(const struct spawn *spawn) {
 static void touch_claim(const struct claim *claim) {
   touch_list(&claim->layers);
   touch_list(&claim->moves);
+  touch_list(&claim->closed);
   touch(claim->writable);
   touch(claim->target);
   for (size_t i = 0; i < claim->bind_count; i++) {

@@ -80,6 +80,7 @@ function claim(): Buffer {
     writable: text(),
     target: text(),
     moves: texts(),
+    closed: texts(),
     hasSysfs: flag(),
     binds: Array.from({ length: random.below(5) }, bind),
     pivot: flag(),

@@ -37,6 +37,8 @@ export function crun(launcher: Launcher, stateDirectory: string): Runtime {
       userNamespacePid: pid,
       target: rootMount,
       moves: carriedMounts,
+      // The runtime has made them read-only, and the user namespace keeps them so.
+      closed: [],
       hasSysfs: true,
       pivot: true,
       mounts: { root: "/" },

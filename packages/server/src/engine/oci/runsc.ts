@@ -4,7 +4,7 @@ import { AtollError } from "../../error.ts";
 import type { Launcher } from "../../launcher/client.ts";
 import { runDetached } from "./run-detached.ts";
 import type { Runtime, StartRequest } from "./runtime.ts";
-import { gvisorSpec, laterMounts, rootMount } from "./spec.ts";
+import { controlMount, gvisorSpec, laterMounts, rootMount } from "./spec.ts";
 
 const stepLimitMs = 60_000;
 const MiB = 1024 ** 2;
@@ -60,6 +60,8 @@ export function runsc(launcher: Launcher, binary: string, stateDirectory: string
       // The gofer sees the holder's root at /root, see runsc's cmd/gofer.go.
       target: `/root${rootMount}`,
       moves: [],
+      // The gofer has them writable, whatever the spec says.
+      closed: ["/root", `/root${controlMount}`, `/root${laterMounts}`],
       hasSysfs: false,
       pivot: false,
       mounts: { root: `/root${laterMounts}`, bindFrom: laterMounts },

@@ -43,6 +43,8 @@ export interface Attachment {
   /** Directory to attach the root to, as that mount namespace sees it. */
   readonly target: string;
   readonly moves: readonly string[];
+  /** What that mount namespace has of the host, and nobody is to write from there. */
+  readonly closed: readonly string[];
   readonly hasSysfs: boolean;
   readonly pivot: boolean;
   /** Where the mount namespace has what is mounted later, and where init binds it from when that is not seen inside by itself. */
