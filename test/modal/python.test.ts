@@ -1,7 +1,7 @@
 /** The official Python client and its command, unchanged, against this server. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Client, Image, Secret } from "@atoll/sdk";
+import { Client, Image, Secret, Volume } from "@atoll/sdk";
 import { useServer } from "../support/server.ts";
 import { type PythonClient, pythonClient } from "./python-client.ts";
 
@@ -93,6 +93,64 @@ except NotFoundError as error: print(error)
     [["modal-py-image:v1", built.id]],
   );
   await Image.delete("modal-py-image:v1");
+});
+
+test("volumes are made, written, mounted, listed, copied, renamed and deleted", async () => {
+  const printed = await client.python(`
+import io, modal
+from modal.exception import AlreadyExistsError, NotFoundError
+app = modal.App.lookup("modal-python", create_if_missing=True)
+volume = modal.Volume.from_name("modal-py-volume", create_if_missing=True)
+with volume.batch_upload() as batch:
+    batch.put_file(io.BytesIO(b"from outside"), "/data/in.txt", mode=0o600)
+try:
+    with volume.batch_upload() as batch: batch.put_file(io.BytesIO(b"again"), "/data/in.txt")
+except FileExistsError: print("exists")
+with volume.batch_upload(force=True) as batch: batch.put_file(io.BytesIO(b"replaced"), "/data/in.txt")
+script = "cat /v/data/in.txt && echo && echo made > /v/out.txt && stat -c %a /v/data"
+sandbox = modal.Sandbox.create("sh", "-c", script, app=app, volumes={"/v": volume}, timeout=60)
+print(sandbox.stdout.read(), end="")
+sandbox.wait()
+print(sorted((entry.path, entry.type.name) for entry in volume.listdir("/", recursive=True)))
+volume.copy_files(["out.txt"], "copy.txt")
+volume.remove_file("data", recursive=True)
+try: volume.remove_file("none")
+except FileNotFoundError: print("not found")
+part = {"/v": volume.with_mount_options(read_only=True)} if hasattr(volume, "with_mount_options") else {"/v": volume}
+reader = modal.Sandbox.create("sh", "-c", "ls /v; touch /v/x 2>&1", app=app, volumes=part, timeout=60)
+print(reader.stdout.read(), end="")
+reader.terminate(wait=True)
+print(modal.Volume.from_id(volume.object_id).hydrate().object_id == volume.object_id)
+modal.Volume.rename("modal-py-volume", "modal-py-renamed")
+try: modal.Volume.from_name("modal-py-volume").hydrate()
+except NotFoundError as error: print(error)
+try: modal.Volume.objects.create("modal-py-renamed")
+except AlreadyExistsError as error: print(error)
+try: modal.Volume.from_name("modal-py-two", create_if_missing=True, version=2).hydrate()
+except Exception as error: print(type(error).__name__)
+print([each.name for each in modal.Volume.objects.list() if each.name == "modal-py-renamed"])
+modal.Volume.objects.delete("modal-py-renamed")
+with modal.Volume.ephemeral() as ephemeral:
+    print(ephemeral.object_id.startswith("vo-"), ephemeral.listdir("/"))
+`);
+  assert.deepEqual(printed.split("\n"), [
+    "exists",
+    "replaced",
+    "755",
+    "[('data', 'DIRECTORY'), ('data/in.txt', 'FILE'), ('out.txt', 'FILE')]",
+    "not found",
+    "copy.txt",
+    "out.txt",
+    "touch: cannot touch '/v/x': Read-only file system",
+    "True",
+    "Volume 'modal-py-volume' not found",
+    "Volume 'modal-py-renamed' already exists",
+    "UnimplementedError",
+    "['modal-py-renamed']",
+    "True []",
+    "",
+  ]);
+  await assert.rejects(Volume.fromName("modal-py-renamed"));
 });
 
 test("the command manages secrets, and lists apps and environments", async () => {

@@ -167,6 +167,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   settled.catch((error: unknown) => {
     if (!stopping.signal.aborted) log.error({ err: error }, "cannot take up everything of an earlier server");
   });
+  const volumeFiles = new VolumeFiles(volumes);
   let url = "";
   const app = edge({
     admission: admitted,
@@ -188,7 +189,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       ...processHandlers(processes),
       ...fileHandlers(new Files(sandboxes, stopping.signal)),
       ...imageHandlers(images),
-      ...volumeHandlers({ volumes, files: new VolumeFiles(volumes), mounts, sandboxes }),
+      ...volumeHandlers({ volumes, files: volumeFiles, mounts, sandboxes }),
       ...secretHandlers(secrets),
       ...tokenHandlers(tokens),
       ...tunnelHandlers(tunnels, sandboxes),
@@ -196,7 +197,10 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   });
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
   const signed = new SignedTokens(key);
-  const dialect = modalDialect({ apps, sandboxes, processes, images, secrets, tokens, signed }, admitted.checkOrigin);
+  const dialect = modalDialect(
+    { apps, sandboxes, processes, images, secrets, volumes, volumeFiles, tokens, signed },
+    admitted.checkOrigin,
+  );
   const grpc = grpcServer(dialect, log, stopping.signal);
   sharePort(app.server, grpc.server);
   await app.listen({ ...config.listen });

@@ -4,6 +4,8 @@ import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import type { Tokens } from "../tokens/tokens.ts";
+import type { VolumeFiles } from "../volumes/volume-files.ts";
+import type { Volumes } from "../volumes/volumes.ts";
 import type { Call } from "./grpc/call.ts";
 import type { SignedTokens } from "./signed-token.ts";
 
@@ -14,6 +16,8 @@ export interface Core {
   readonly processes: SandboxProcesses;
   readonly images: ImageService;
   readonly secrets: Secrets;
+  readonly volumes: Volumes;
+  readonly volumeFiles: VolumeFiles;
   readonly tokens: Tokens;
   readonly signed: SignedTokens;
 }

@@ -8,6 +8,8 @@ import { imageRpcs } from "./client/images.ts";
 import { sandboxRpcs } from "./client/sandboxes.ts";
 import { secretRpcs } from "./client/secrets.ts";
 import { stdioRpcs } from "./client/stdio.ts";
+import { volumeFileRpcs } from "./client/volume-files.ts";
+import { volumeRpcs } from "./client/volumes.ts";
 import type { Core, TaskCall } from "./core.ts";
 import type { AnswerOptions } from "./grpc/answer.ts";
 import { type Call, metadataOf } from "./grpc/call.ts";
@@ -28,6 +30,8 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...sandboxRpcs(core),
     ...secretRpcs(core),
     ...stdioRpcs(core),
+    ...volumeFileRpcs(core),
+    ...volumeRpcs(core),
   };
   const router: Rpcs<TaskCall> = { ...execRpcs(core), ...routerStdioRpcs(core) };
   return (path, call) => {

@@ -3,8 +3,9 @@ const instead: readonly (readonly [RegExp, string])[] = [
   [/^Sandbox(Snapshot|Restore)|^TaskSnapshotMemory/, "memory snapshots are not available yet"],
   [/^(Task(Snapshot|Mount|Unmount)|SandboxGetExitSnapshot)/, "take snapshots of files with `atoll snapshot`"],
   [/^(TaskContainer|SandboxContainer)/, "sidecar containers are not available; start a second sandbox"],
-  [/^Volume/, "volumes are not available to Modal clients yet"],
-  [/^(Image|Mount|Blob)/, "build images with `atoll image build`"],
+  [/^Volume(GetFile|PutFiles2)/, "read files of volumes with `atoll volume get`"],
+  [/^Blob/, "files of 4 MiB and more cannot be sent yet; use `atoll volume put`"],
+  [/^(Image|Mount)/, "build images with `atoll image build`"],
   [/^(Function|Class|Map|Queue|Dict|Schedule)/, "Atoll runs sandboxes, and no functions"],
 ];
 

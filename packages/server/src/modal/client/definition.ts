@@ -1,7 +1,7 @@
 import { type SandboxCreate, schema } from "@atoll/protocol";
 import { Check, Errors } from "typebox/value";
 import { AtollError } from "../../error.ts";
-import type { Sandbox as Definition, Probe, PTYInfo } from "../generated/sandbox_pb.ts";
+import type { Sandbox as Definition, Probe, PTYInfo, VolumeMount } from "../generated/sandbox_pb.ts";
 import { imageOf } from "../ids.ts";
 
 const mebibyte = 1024 ** 2;
@@ -42,12 +42,17 @@ export function sandboxCreate(definition: Definition, { app, env, tags }: Others
     ...(ptyInfo?.enabled && { pty: ptyOf(ptyInfo) }),
     ...((definition.blockNetwork || networkAccess?.networkAccessType === blocked) && { blockNetwork: true }),
     ...(readinessProbe && { readinessProbe: probeOf(readinessProbe) }),
+    ...(definition.volumeMounts.length > 0 && { volumes: definition.volumeMounts.map(mountOf) }),
   };
   return checked(request);
 }
 
 export function ptyOf({ winszRows, winszCols, envTerm }: PTYInfo) {
   return { rows: winszRows || 24, cols: winszCols || 80, ...(envTerm && { term: envTerm }) };
+}
+
+function mountOf({ volumeId, mountPath, readOnly, subPath }: VolumeMount) {
+  return { volume: volumeId, path: mountPath, readOnly, ...(subPath && { subPath: subPath.replace(/^\/+/, "") }) };
 }
 
 function probeOf({ kind, intervalMs }: Probe) {
@@ -68,7 +73,6 @@ const refused: readonly (readonly [string, (definition: Definition) => boolean])
   ["an allowlist of networks or domains", ({ networkAccess }) => networkAccess?.networkAccessType === allowList],
   ["an inbound allowlist", ({ inboundCidrAllowlist }) => inboundCidrAllowlist.length > 0],
   ["ports", ({ openPorts }) => (openPorts?.ports.length ?? 0) > 0],
-  ["volumes", ({ volumeMounts }) => volumeMounts.length > 0],
   ["mounts of local files", ({ mountIds }) => mountIds.length > 0],
   ["cloud buckets", ({ cloudBucketMounts }) => cloudBucketMounts.length > 0],
   ["a proxy", ({ proxyId }) => Boolean(proxyId)],
