@@ -215,6 +215,12 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/status.ts")).status,
   },
   {
+    name: "df",
+    summary: "Show what takes up the disk, and what could be freed",
+    group: "Server",
+    load: async () => (await import("./verbs/df.ts")).df,
+  },
+  {
     name: "gc",
     summary: "Find and remove what belongs to no sandbox",
     group: "Server",

@@ -3,6 +3,7 @@
  * types are generated from it, so an operation that is not here does not exist.
  */
 import { appRoutes } from "./apps.ts";
+import { diskRoutes } from "./disk.ts";
 import { fileRoutes } from "./files.ts";
 import { imageRoutes } from "./images.ts";
 import { mountRoutes } from "./mounts.ts";
@@ -20,6 +21,7 @@ export type { Method, Route } from "./route.ts";
 
 export const routes = {
   ...serverRoutes,
+  ...diskRoutes,
   ...appRoutes,
   ...sandboxRoutes,
   ...processRoutes,

@@ -1,5 +1,6 @@
 /** The shapes of everything the native API takes and gives: those of each noun stand in its file, beside its operations. */
 export * from "./apps.ts";
+export * from "./disk.ts";
 export * from "./files.ts";
 export * from "./images.ts";
 export * from "./mounts.ts";

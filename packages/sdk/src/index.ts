@@ -44,6 +44,7 @@ export {
   type WriteFileOptions,
 } from "./filesystem.ts";
 export type {
+  DiskUse,
   FileEntry,
   FileEvent,
   FileEventType,

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import packageJson from "../package.json" with { type: "json" };
 import { admission } from "./api/admission.ts";
 import { appHandlers } from "./api/apps.ts";
+import { diskHandlers } from "./api/disk.ts";
 import { edge } from "./api/edge.ts";
 import { fileHandlers } from "./api/files.ts";
 import { imageHandlers } from "./api/images.ts";
@@ -20,6 +21,7 @@ import { volumeHandlers } from "./api/volumes.ts";
 import { Apps } from "./apps/apps.ts";
 import type { Config } from "./config.ts";
 import { Gpus } from "./devices/gpus.ts";
+import { DiskSurvey } from "./disk/survey.ts";
 import type { Engine, Leak } from "./engine/engine.ts";
 import { Files } from "./files/files.ts";
 import { Catalogue } from "./images/catalogue.ts";
@@ -184,6 +186,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
         gc: (isDryRun, signal) => adopted.then(() => collect(isDryRun, signal)),
         address: () => url,
       }),
+      ...diskHandlers(new DiskSurvey({ store, catalogue, state, directory: imageDirectory })),
       ...appHandlers(apps),
       ...sandboxHandlers(sandboxes),
       ...processHandlers(processes),

@@ -63,6 +63,38 @@ export type ConnectTokenCreate = {
   readonly ttlMs?: number | undefined;
 };
 
+export type DiskEntry = {
+  readonly kind: DiskKind;
+  readonly count: number;
+  /** Bytes on the disk, holes left out; a layer that several have counts once. */
+  readonly sizeBytes: number;
+  /** The part of it in layers that several images or volumes have. */
+  readonly sharedBytes: number;
+};
+
+export type DiskKind = "images" | "snapshots" | "build_cache" | "volumes" | "other_layers" | "sandbox_disks" | "output" | "build_logs" | "uploads";
+
+export type DiskUse = {
+  /** The file system of the state directory. */
+  readonly fileSystem: {
+    readonly path: string;
+    readonly sizeBytes: number;
+    readonly freeBytes: number;
+  };
+  /** All layers of images, snapshots, build cache and volumes, each counted once. */
+  readonly layers: {
+    readonly count: number;
+    readonly sizeBytes: number;
+  };
+  readonly entries: readonly DiskEntry[];
+  readonly freeable: {
+    /** Layers that `gc` would remove. */
+    readonly gcBytes: number;
+    /** Layers that pruning images would remove, those of `gc` among them. */
+    readonly pruneBytes: number;
+  };
+};
+
 export type Exec = {
   readonly argv: readonly string[];
   /** Environment variables. */
@@ -710,6 +742,13 @@ export interface Operations {
     };
     readonly body: undefined;
     readonly response: GcReport;
+  };
+  /** What takes up the disk. */
+  readonly diskUse: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: DiskUse;
   };
   /** Find an app by name, or make it. */
   readonly lookupApp: {
@@ -1648,6 +1687,7 @@ export const operations = {
   metrics: { method: "GET", path: "/metrics" },
   status: { method: "GET", path: "/v1/status" },
   gc: { method: "POST", path: "/v1/gc" },
+  diskUse: { method: "GET", path: "/v1/disk" },
   lookupApp: { method: "POST", path: "/v1/apps/lookup" },
   listApps: { method: "GET", path: "/v1/apps" },
   createSandbox: { method: "POST", path: "/v1/sandboxes", isIdempotent: true },

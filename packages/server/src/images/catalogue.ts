@@ -172,7 +172,7 @@ export class Catalogue implements Images {
       .list()
       .filter(({ id, origin, usedAt }) => origin.kind === "build" && usedAt <= before && !used.has(id))
       .filter(({ id }) => store.images.names(id).length === 0);
-    if (isDryRun) return { images: removable.map(({ id }) => id), freedBytes: this.#bytesOfOnly(removable) };
+    if (isDryRun) return { images: removable.map(({ id }) => id), freedBytes: this.#bytesOf(removable) };
     store.durably(() => {
       for (const { id } of removable) store.images.remove(id);
       store.layers.removeUnusedSteps();
@@ -180,12 +180,20 @@ export class Catalogue implements Images {
     return { images: removable.map(({ id }) => id), freedBytes: await this.removeUnusedLayers() };
   }
 
-  #bytesOfOnly(removable: readonly ImageRow[]): number {
-    const gone = new Set(removable);
-    const rows = this.#parts.store.images.list().filter(({ id }) => ![...gone].some((row) => row.id === id));
-    const kept = new Set(rows.flatMap(({ layers }) => layers));
-    const layers = new Set(removable.flatMap((row) => row.layers).filter((layer) => !kept.has(layer)));
-    return sum([...layers].map((layer) => this.#parts.store.layers.get(layer)?.sizeBytes ?? 0));
+  /** What would be free without these images and without the build cache. */
+  #bytesOf(removable: readonly ImageRow[]): number {
+    const { store } = this.#parts;
+    const gone = new Set(removable.map(({ id }) => id));
+    const images = store.images.list().filter(({ id }) => !gone.has(id));
+    const kept = new Set([...images, ...store.volumes.list()].flatMap(({ layers }) => layers));
+    const isInUse = this.#inUse();
+    const free = store.layers.list().filter(({ id }) => !kept.has(id) && !isInUse(id));
+    return sum(free.map(({ sizeBytes }) => sizeBytes));
+  }
+
+  /** What `removeUnusedLayers` would free. */
+  unusedBytes(): number {
+    return sum(this.#unused().map(({ sizeBytes }) => sizeBytes));
   }
 
   /** Ids of layers that nothing stands on, and no build would find again. */
@@ -194,10 +202,15 @@ export class Catalogue implements Images {
   }
 
   #unused() {
-    const inUse = this.#parts.inUse().layers;
-    const { layers } = this.#parts;
-    const isUsed = (id: string) => this.#held.has(id) || inUse.has(id) || layers.isHeld(id);
-    return this.#parts.store.layers.unused().filter(({ id }) => !isUsed(id));
+    const isInUse = this.#inUse();
+    return this.#parts.store.layers.unused().filter(({ id }) => !isInUse(id));
+  }
+
+  /** Whether a layer is used by a sandbox, or by something under way. */
+  #inUse(): (id: string) => boolean {
+    const { layers, inUse } = this.#parts;
+    const used = inUse().layers;
+    return (id) => this.#held.has(id) || used.has(id) || layers.isHeld(id);
   }
 
   /** @returns bytes freed */

@@ -51,6 +51,7 @@ export function layersTable(database: DatabaseSync): LayersTable {
   const unused = database.prepare(`SELECT * FROM layers WHERE id NOT IN (${ofImages})
     AND id NOT IN (SELECT layer FROM image_steps WHERE layer IS NOT NULL)
     AND id NOT IN (SELECT value FROM volumes, json_each(volumes.layers))`);
+  const cached = database.prepare("SELECT DISTINCT layer FROM image_steps WHERE layer IS NOT NULL");
   const remove = database.prepare("DELETE FROM layers WHERE id = ?");
   const ofStep = database.prepare("SELECT layer FROM image_steps WHERE key = ?");
   const cacheStep = database.prepare(
@@ -66,6 +67,7 @@ export function layersTable(database: DatabaseSync): LayersTable {
       return columns === undefined ? undefined : layerOf(columns);
     },
     list: () => list.all().map(layerOf),
+    cached: () => cached.all().map((row) => text(row.layer)),
     unused: () => unused.all().map(layerOf),
     remove: (id) => void remove.run(id),
     ofStep: (key) => {

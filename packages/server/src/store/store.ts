@@ -112,6 +112,8 @@ export interface LayersTable {
   insert(row: LayerRow): void;
   get(id: string): LayerRow | undefined;
   list(): LayerRow[];
+  /** Ids of those that cached steps have. */
+  cached(): string[];
   /** Of layers that neither an image, a cached step nor a volume has. */
   unused(): LayerRow[];
   remove(id: string): void;
