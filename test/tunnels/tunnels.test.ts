@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect as http2Connect } from "node:http2";
-import { connect as tcpConnect } from "node:net";
+import { createServer, connect as tcpConnect } from "node:net";
 import { before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { defaultClient, InvalidError, Sandbox, type SandboxCreateOptions } from "@atoll/sdk";
@@ -203,6 +203,24 @@ test("tunnels and tokens come back under the same addresses when the server was 
   const url = (await sandbox.tunnels())[8000]?.url ?? "";
   await until("the tunnel answers", async () => (await get(authority, url)).status === 200);
   assert.equal((await get(authority, token.url, { authorization: `Bearer ${token.token}` })).status, 200);
+});
+
+test("a sandbox lives on when another program has its port after a restart, and the port opens once it is free", async (t) => {
+  const own = await daemon(t);
+  const argv = ["python3", "-m", "http.server", "8000", "--bind", "0.0.0.0"];
+  const sandbox = await Sandbox.create(argv, { client: own.client, unencryptedPorts: [8000] });
+  const [host, port] = (await sandbox.tunnels())[8000]?.tcpSocket ?? ["", 0];
+  await own.kill();
+  const other = createServer((socket) => socket.destroy()).listen(port, host);
+  t.after(() => other.close());
+  await once(other, "listening");
+  await own.start();
+  assert.equal(await sandbox.poll(), null);
+  other.close();
+  await until("the port answers", async () => {
+    const answer = await fetch(`http://${host}:${port}/`).catch(() => undefined);
+    return answer?.status === 200;
+  });
 });
 
 function residentBytes(): number {

@@ -42,9 +42,10 @@ function hostnameOf(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname : "";
 }
 
+/** Names below `localhost` are not among them: under such names tunnels serve pages that sandboxes wrote. */
 export function isLoopback(host: string): boolean {
   const name = host.replace(/^\[|\]$/g, "");
-  return name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
+  return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
 /** A browser cannot set headers on a WebSocket, so there the token comes as a subprotocol. */

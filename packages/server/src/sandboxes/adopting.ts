@@ -61,7 +61,7 @@ async function findHolder(live: LiveSandbox): Promise<void> {
     await engine.setNetwork(holder.record, row.networkPolicy);
     live.watch(holder);
     live.note("adopted");
-    await context.tunnels.open(live, signal);
+    await context.tunnels.reopen(live, context.stopping);
   } else {
     live.holderEnd = { at: new Date(), outOfMemory: false };
     live.endWith(lost("the sandbox, or the launcher above it, ended while the server was not running"));

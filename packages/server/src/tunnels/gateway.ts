@@ -45,7 +45,7 @@ export class Gateway {
   readonly #tunnels = new Map<string, Omit<Way, "needsToken">>();
   readonly #doors = new Map<string, Entrance>();
   readonly #sockets = new Set<Socket>();
-  readonly #plain = new Map<string, Server[]>();
+  readonly #plain = new Map<string, Map<number, Server>>();
   readonly #server: Server;
   /** For clients that name no server of ours. */
   readonly #unnamed: SecureContext;
@@ -78,29 +78,35 @@ export class Gateway {
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return portOf(this.#server);
   }
 
   listen(port: number): Promise<void> {
     return listening(this.#server, this.#options.config.host, port);
   }
 
+  /** Does nothing to one that is there. */
   addTunnel(label: string, entrance: Entrance, port: number, isH2: boolean): void {
+    if (this.#tunnels.has(label)) return;
     this.#tunnels.set(label, { entrance, address: entrance.address, port, isH2 });
     entrance.over.addEventListener("abort", () => this.#tunnels.delete(label), { once: true });
   }
 
+  /** Does nothing to one that is there. */
   addDoor(label: string, entrance: Entrance): void {
+    if (this.#doors.has(label)) return;
     this.#doors.set(label, entrance);
     entrance.over.addEventListener("abort", () => this.#doors.delete(label), { once: true });
   }
 
-  hasDoor(label: string): boolean {
-    return this.#doors.has(label);
-  }
-
-  /** @returns the machine's port */
+  /**
+   * @param wanted the machine's port, or 0 for any
+   * @returns the machine's port
+   */
   async openPlain(entrance: Entrance, port: number, wanted: number): Promise<number> {
+    const opened = this.#plain.get(entrance.sandboxId) ?? new Map<number, Server>();
+    const present = opened.get(port);
+    if (present) return portOf(present);
     const way = { entrance, address: entrance.address, port, isH2: false, needsToken: false };
     const server = createTcpServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
       this.#keep(socket);
@@ -108,10 +114,9 @@ export class Gateway {
       else socket.destroy();
     });
     await listening(server, this.#options.config.host, wanted);
-    const opened = this.#plain.get(entrance.sandboxId) ?? [];
-    this.#plain.set(entrance.sandboxId, [...opened, server]);
+    this.#plain.set(entrance.sandboxId, opened.set(port, server));
     entrance.over.addEventListener("abort", () => this.#closePlain(entrance.sandboxId), { once: true });
-    return (server.address() as AddressInfo).port;
+    return portOf(server);
   }
 
   async close(): Promise<void> {
@@ -121,7 +126,7 @@ export class Gateway {
   }
 
   #closePlain(sandboxId: string): void {
-    for (const server of this.#plain.get(sandboxId) ?? []) server.close();
+    for (const server of this.#plain.get(sandboxId)?.values() ?? []) server.close();
     this.#plain.delete(sandboxId);
   }
 
@@ -218,6 +223,10 @@ function labelIn(servername: string, domain: string): string | undefined {
 function isAllowed({ allowed }: Entrance, { remoteAddress }: Socket): boolean {
   if (!allowed) return true;
   return remoteAddress !== undefined && allowed.check(remoteAddress, isIPv6(remoteAddress) ? "ipv6" : "ipv4");
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
 }
 
 function listening(server: Server, host: string, port: number): Promise<void> {

@@ -22,6 +22,7 @@ const normalTtlMs = 3_600_000;
 const normalPort = 8080;
 /** A connection that is open is noted this often, so that a restart does not find its sandbox idle. */
 const noteMs = 1000;
+const reopenMs = 2000;
 
 export interface TunnelsOptions {
   readonly config: TunnelConfig;
@@ -62,6 +63,16 @@ export class Tunnels implements CoreTunnels {
     }
   }
 
+  async reopen(live: LiveSandbox, signal: AbortSignal): Promise<void> {
+    try {
+      await this.open(live, signal);
+    } catch (error) {
+      if (signal.aborted || live.over.signal.aborted) return;
+      this.#options.log.error({ sandboxId: live.id, err: error }, "cannot open the tunnels of a sandbox again yet");
+      setTimeout(() => void this.reopen(live, signal), reopenMs).unref();
+    }
+  }
+
   /** @throws AtollError not_found, sandbox_finished, timeout */
   async list(sandboxes: Sandboxes, id: string, timeoutMs: number, signal: AbortSignal): Promise<Tunnel[]> {
     const waiting = sandboxes.live(id);
@@ -92,8 +103,7 @@ export class Tunnels implements CoreTunnels {
       );
     const gateway = await this.#open();
     // One that began before the gateway was needed has no door yet.
-    if (!gateway.hasDoor(this.#label(id, undefined)))
-      gateway.addDoor(this.#label(id, undefined), this.#entrance(live, address));
+    gateway.addDoor(this.#label(id, undefined), this.#entrance(live, address));
     const port = request.port ?? normalPort;
     const expiresAt = Date.now() + (request.ttlMs ?? normalTtlMs);
     const grant = { sandboxId: id, port, metadata: request.userMetadata, expiresAt };
