@@ -31,8 +31,9 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   const { ATOLL_TEST_COUNTS: counts, ATOLL_TEST_AGAIN: again } = process.env;
   const failed = [...files].filter(([, outcome]) => outcome.failed > 0);
   if (again) {
-    // These files run once more, alone, and are counted then.
-    writeFileSync(again, failed.map(([file]) => `${file}\n`).join(""));
+    // These files run once more, alone, and are counted then. A suite that support/ defines fails along with tests of theirs.
+    const files = failed.map(([file]) => file).filter((file) => file.endsWith(".test.ts"));
+    writeFileSync(again, files.map((file) => `${file}\n`).join(""));
     for (const [, outcome] of failed)
       for (const key of ["passed", "failed", "skipped"] as const) total[key] -= outcome[key];
   }

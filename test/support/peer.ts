@@ -2,8 +2,10 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
+const turnMs = 300_000;
 const listenerProgram = fileURLToPath(new URL("listener.ts", import.meta.url));
 
 export interface Listener {
@@ -42,6 +44,8 @@ async function stop(child: ChildProcess): Promise<void> {
 export interface Peer extends Listener {
   /** Its address, of a range that documentation is written with (RFC 5737). */
   readonly address: string;
+  /** The host's end of the link to it. */
+  readonly link: string;
   /** Its name for ip-netns(8). */
   readonly namespace: string;
   /** The host's address towards it. */
@@ -71,16 +75,28 @@ export async function openPeer(also: readonly string[] = []): Promise<Peer> {
     ip("-n", name, "route", "add", "default", "via", hostAddress);
     for (const other of also) {
       ip("-n", name, "addr", "add", `${other}/32`, "dev", "lo");
-      ip("route", "add", `${other}/32`, "via", address, "dev", link);
+      await inTurn(() => ip("route", "add", `${other}/32`, "via", address, "dev", link));
     }
     const listener = await listen(["ip", "netns", "exec", name]);
     const close = async () => {
       await listener.stop();
       remove();
     };
-    return { ...listener, namespace: name, address, hostAddress, stop: close };
+    return { ...listener, link, namespace: name, address, hostAddress, stop: close };
   } catch (error) {
     remove();
     throw error;
+  }
+}
+
+/** The host has one route to an address; tests of another checkout that use it now are waited for. */
+async function inTurn(addRoute: () => unknown): Promise<void> {
+  for (const deadline = Date.now() + turnMs; ; await sleep(500)) {
+    try {
+      addRoute();
+      return;
+    } catch (error) {
+      if (!`${error}`.includes("File exists") || Date.now() > deadline) throw error;
+    }
   }
 }
