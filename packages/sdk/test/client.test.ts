@@ -134,14 +134,13 @@ test("requests carry the token, and an id with slashes stays one part of the pat
 });
 
 test("an aborted signal ends a request with AbortedError and the signal's reason as cause", async (t) => {
+  const controller = new AbortController();
+  const reason = new Error("enough");
   const server = await fakeServer(t, {
-    waitSandbox: () => undefined,
+    waitSandbox: () => controller.abort(reason),
     getSandbox: ({ response }) => json(response, 200, sandboxInfo()),
   });
   const sandbox = await Sandbox.fromId(sandboxId, { client: server.client });
-  const controller = new AbortController();
-  const reason = new Error("enough");
-  setTimeout(() => controller.abort(reason), 20);
   await assert.rejects(sandbox.wait({ signal: controller.signal }), (error) => {
     assert.ok(error instanceof sdk.AbortedError);
     assert.equal(error.cause, reason);
