@@ -78,7 +78,7 @@ function queryFor(route: Route): string {
 function bodyFor(route: Route): Record<string, unknown> | undefined {
   if (typeof route.body !== "object") return undefined;
   const least: Record<string, unknown> = { name: "x", argv: ["true"], values: {}, signal: "SIGTERM", rows: 1, cols: 1 };
-  Object.assign(least, { path: "/x", to: "/y", mode: 0o644 });
+  Object.assign(least, { path: "/x", to: "/y", mode: 0o644, image: "x" });
   const required = (route.body as { required?: string[] }).required ?? [];
   return Object.fromEntries(required.map((name) => [name, least[name]]));
 }
