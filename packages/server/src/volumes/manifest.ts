@@ -1,4 +1,5 @@
 /** What a directory holds, as far as one needs to know to see what has changed in it. */
+import { isUtf8 } from "node:buffer";
 import type { Stats } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -35,7 +36,8 @@ export async function readManifest(root: string, marksYoung = false): Promise<Ma
   for await (const { path, stats } of childrenOf(directory, true)) {
     const isYoung = marksYoung && !stats.isDirectory() && Math.abs(Date.now() - stats.ctimeMs) < youngMs;
     const mark = isYoung ? unknown : markOf(stats);
-    if (mark !== undefined) found.set(path.toString("latin1"), mark);
+    // A name that is not UTF-8 cannot be named from outside either: it is left out.
+    if (mark !== undefined && isUtf8(path)) found.set(path.toString("latin1"), mark);
   }
   return found;
 }

@@ -129,11 +129,14 @@ export class VolumeMounts {
   /** The sandbox has ended: what it has written is committed, and the volumes are not in use any more. */
   async ended(sandboxId: string, signal: AbortSignal): Promise<void> {
     if (this.#parts.store.volumeMounts.of(sandboxId).length === 0) return;
-    try {
-      await this.commit(sandboxId, signal);
-    } finally {
-      if (!signal.aborted) this.#parts.store.durably(() => this.#parts.store.volumeMounts.removeFor(sandboxId));
-    }
+    const failures: unknown[] = [];
+    await this.#each(sandboxId, async (row) => {
+      // One that cannot be committed does not keep the others from it.
+      return await this.#commitOne(row, signal).catch((error: unknown) => failures.push(error) < 0);
+    });
+    signal.throwIfAborted();
+    this.#parts.store.durably(() => this.#parts.store.volumeMounts.removeFor(sandboxId));
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Removes working copies of a sandbox that is gone. */
@@ -142,10 +145,10 @@ export class VolumeMounts {
     for (const what of await this.#copies((id) => id === sandboxId)) await this.#parts.layers.removeTree(what);
   }
 
-  /** Working copies of sandboxes that have no volume. */
+  /** Working copies of sandboxes that are gone. */
   async sweep(): Promise<Leak[]> {
-    const known = new Set(this.#parts.store.volumeMounts.sandboxes());
-    const strays = await this.#copies((id) => !known.has(id));
+    const { sandboxes } = this.#parts.store;
+    const strays = await this.#copies((id) => sandboxes.get(id)?.isDestroyed ?? true);
     return strays.map((what) => ({ kind: "file", what, remove: () => this.#parts.layers.removeTree(what) }));
   }
 

@@ -41,7 +41,11 @@ export class Volumes {
     const id = newId("vo");
     this.#making.add(id);
     try {
-      if (isShared) await mkdir(this.#sharedPath(id), { recursive: true, mode: 0o755 });
+      if (isShared) {
+        // What sandboxes write there, as root too, is for no other user of the machine.
+        await mkdir(this.#parts.directory, { recursive: true, mode: 0o700 });
+        await mkdir(this.#sharedPath(id), { mode: 0o755 });
+      }
       if (name !== undefined) this.#checkName(name);
       const now = Date.now();
       const expiresAt = name === undefined ? now + ephemeralMs : undefined;
