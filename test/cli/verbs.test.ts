@@ -181,6 +181,17 @@ describe("access", () => {
     assert.equal((await atoll(["ls"], { env })).code, 125);
   });
 
+  test("a token is printed as what a Modal client takes from its environment", async () => {
+    const text = await succeed("token", "create", "--modal", `t-${unique()}`);
+    const [url = "", id = "", token = ""] = text.split("\n").map((line) => line.replace(/^export MODAL_[A-Z_]+=/, ""));
+    assert.equal(
+      text.replaceAll(/=.*/g, ""),
+      "export MODAL_SERVER_URL\nexport MODAL_TOKEN_ID\nexport MODAL_TOKEN_SECRET",
+    );
+    assert.equal((await atoll(["ls"], { env: { ATOLL_URL: url, ATOLL_TOKEN: token } })).code, 0);
+    assert.equal(await succeed("token", "rm", id), id);
+  });
+
   test("a secret comes from stdin, the environment or a dotenv file, and ls shows its keys only", async (t) => {
     const name = `s-${unique()}`;
     t.after(() => atoll(["secret", "rm", name]));
