@@ -1,40 +1,13 @@
 /** The official npm client, unchanged, against this server; in both families of its calls. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Client } from "@atoll/sdk";
-import { AlreadyExistsError, type App, ModalClient, NotFoundError, type Sandbox } from "modal";
+import { test } from "node:test";
+import { AlreadyExistsError, ModalClient, NotFoundError } from "modal";
 import { useServer } from "../support/server.ts";
+import { useModal } from "./client.ts";
 
 useServer();
 
-let tokenId = "";
-const own = new Client();
-before(async () => {
-  const created = await own.request("createToken", { body: { name: "modal-npm" } });
-  tokenId = created.id;
-  process.env.MODAL_SERVER_URL = process.env.ATOLL_URL;
-  process.env.MODAL_TOKEN_ID = created.id;
-  process.env.MODAL_TOKEN_SECRET = created.token;
-});
-after(() => own.request("deleteToken", { params: { tokenId } }));
-
-async function using(family: "1" | "0") {
-  process.env.MODAL_SANDBOX_V2 = family;
-  const modal = new ModalClient();
-  const app = await modal.apps.fromName("modal-npm", { createIfMissing: true });
-  const image = modal.images.fromRegistry("debian:bookworm-slim");
-  const made: Sandbox[] = [];
-  const create = async (params: Parameters<typeof modal.sandboxes.create>[2] = {}, from: App = app) => {
-    const sandbox = await modal.sandboxes.create(from, image, { timeoutMs: 120_000, ...params });
-    made.push(sandbox);
-    return sandbox;
-  };
-  const close = async () => {
-    await Promise.all(made.map((sandbox) => sandbox.terminate()));
-    modal.close();
-  };
-  return { modal, app, create, [Symbol.asyncDispose]: close };
-}
+const using = useModal("modal-npm");
 
 for (const [family, name] of [
   ["1", "the second family"],
@@ -92,7 +65,7 @@ for (const [family, name] of [
 }
 
 test("a wrong token is refused", async () => {
-  const modal = new ModalClient({ tokenId, tokenSecret: "atoll_wrong" });
+  const modal = new ModalClient({ tokenSecret: "atoll_wrong" });
   await assert.rejects(() => modal.apps.fromName("modal-npm", { createIfMissing: true }), /not valid/);
   modal.close();
 });
@@ -100,5 +73,5 @@ test("a wrong token is refused", async () => {
 test("an option that cannot be had is refused with a reason rather than left out", async () => {
   await using client = await using("1");
   const { create } = client;
-  await assert.rejects(() => create({ outboundCidrAllowlist: ["10.0.0.0/8"] }), /allowlist/);
+  await assert.rejects(() => create({ customDomain: "example.com" }), /a custom domain/);
 });

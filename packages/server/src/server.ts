@@ -201,7 +201,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
   const signed = new SignedTokens(key);
   const dialect = modalDialect(
-    { apps, sandboxes, processes, images, secrets, volumes, volumeFiles, tokens, signed },
+    { apps, sandboxes, processes, images, secrets, volumes, volumeFiles, tokens, tunnels, signed },
     admitted.checkOrigin,
   );
   const grpc = grpcServer(dialect, log, stopping.signal);

@@ -4,6 +4,7 @@ import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import type { Tokens } from "../tokens/tokens.ts";
+import type { Tunnels } from "../tunnels/tunnels.ts";
 import type { VolumeFiles } from "../volumes/volume-files.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import type { Call } from "./grpc/call.ts";
@@ -19,6 +20,7 @@ export interface Core {
   readonly volumes: Volumes;
   readonly volumeFiles: VolumeFiles;
   readonly tokens: Tokens;
+  readonly tunnels: Tunnels;
   readonly signed: SignedTokens;
 }
 

@@ -8,6 +8,7 @@ import { imageRpcs } from "./client/images.ts";
 import { sandboxRpcs } from "./client/sandboxes.ts";
 import { secretRpcs } from "./client/secrets.ts";
 import { stdioRpcs } from "./client/stdio.ts";
+import { tunnelRpcs } from "./client/tunnels.ts";
 import { volumeFileRpcs } from "./client/volume-files.ts";
 import { volumeRpcs } from "./client/volumes.ts";
 import type { Core, TaskCall } from "./core.ts";
@@ -17,6 +18,8 @@ import type { Rpc, Rpcs } from "./grpc/rpc.ts";
 import { StatusError } from "./grpc/status.ts";
 import { offered } from "./offered.ts";
 import { execRpcs } from "./router/exec.ts";
+import { networkRpcs } from "./router/network.ts";
+import { snapshotRpcs } from "./router/snapshots.ts";
 import { routerStdioRpcs } from "./router/stdio.ts";
 
 /** Every call that the official clients of Modal make, by service: who may make it, and what answers it. */
@@ -30,10 +33,16 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...sandboxRpcs(core),
     ...secretRpcs(core),
     ...stdioRpcs(core),
+    ...tunnelRpcs(core),
     ...volumeFileRpcs(core),
     ...volumeRpcs(core),
   };
-  const router: Rpcs<TaskCall> = { ...execRpcs(core), ...routerStdioRpcs(core) };
+  const router: Rpcs<TaskCall> = {
+    ...execRpcs(core),
+    ...routerStdioRpcs(core),
+    ...networkRpcs(core),
+    ...snapshotRpcs(core),
+  };
   return (path, call) => {
     const authority = call.metadata[":authority"];
     checkOrigin({ ...(typeof authority === "string" && { host: authority }) });
@@ -66,7 +75,7 @@ function checkToken({ tokens }: Core, call: Call): void {
   throw new AtollError(
     "unauthenticated",
     "cannot answer: the token id and secret are not valid",
-    "Set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET to the id and the token that `atoll token create NAME --json` prints.",
+    "Set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET to what `atoll token create --modal NAME` prints.",
   );
 }
 

@@ -1,7 +1,7 @@
 /** What there is instead of a call that is not answered, by how its name begins. */
 const instead: readonly (readonly [RegExp, string])[] = [
   [/^Sandbox(Snapshot|Restore)|^TaskSnapshotMemory/, "memory snapshots are not available yet"],
-  [/^(Task(Snapshot|Mount|Unmount)|SandboxGetExitSnapshot)/, "take snapshots of files with `atoll snapshot`"],
+  [/^SandboxGetExitSnapshot/, "take snapshots of files while the sandbox runs"],
   [/^(TaskContainer|SandboxContainer)/, "sidecar containers are not available; start a second sandbox"],
   [/^Volume(GetFile|PutFiles2)/, "read files of volumes with `atoll volume get`"],
   [/^Blob/, "files of 4 MiB and more cannot be sent yet; use `atoll volume put`"],

@@ -3,10 +3,9 @@ import { Check, Errors } from "typebox/value";
 import { AtollError } from "../../error.ts";
 import type { Sandbox as Definition, Probe, PTYInfo, VolumeMount } from "../generated/sandbox_pb.ts";
 import { imageOf } from "../ids.ts";
+import { networkPolicyOf, portsOf } from "./network.ts";
 
 const mebibyte = 1024 ** 2;
-/** NetworkAccess.NetworkAccessType */
-const [blocked, allowList] = [2, 3];
 /** Without a limit, a request for less leaves as much as a sandbox has that asks for nothing. */
 const leastMemoryMib = 2048;
 
@@ -40,7 +39,9 @@ export function sandboxCreate(definition: Definition, { app, env, tags }: Others
     ...(definition.timeoutSecs > 0 && { timeoutMs: definition.timeoutSecs * 1000 }),
     ...(idleTimeoutSecs && { idleTimeoutMs: idleTimeoutSecs * 1000 }),
     ...(ptyInfo?.enabled && { pty: ptyOf(ptyInfo) }),
-    ...((definition.blockNetwork || networkAccess?.networkAccessType === blocked) && { blockNetwork: true }),
+    ...networkPolicyOf(networkAccess),
+    ...(definition.blockNetwork && { blockNetwork: true }),
+    ...portsOf(definition),
     ...(readinessProbe && { readinessProbe: probeOf(readinessProbe) }),
     ...(definition.volumeMounts.length > 0 && { volumes: definition.volumeMounts.map(mountOf) }),
   };
@@ -70,11 +71,9 @@ function checked(request: unknown): SandboxCreate {
 
 /** Options that ask for what a client cannot have here; silently leaving one out could be a hole. */
 const refused: readonly (readonly [string, (definition: Definition) => boolean])[] = [
-  ["an allowlist of networks or domains", ({ networkAccess }) => networkAccess?.networkAccessType === allowList],
-  ["an inbound allowlist", ({ inboundCidrAllowlist }) => inboundCidrAllowlist.length > 0],
-  ["ports", ({ openPorts }) => (openPorts?.ports.length ?? 0) > 0],
   ["mounts of local files", ({ mountIds }) => mountIds.length > 0],
   ["cloud buckets", ({ cloudBucketMounts }) => cloudBucketMounts.length > 0],
+  ["a private network", ({ i6pnEnabled }) => i6pnEnabled],
   ["a proxy", ({ proxyId }) => Boolean(proxyId)],
   ["a custom domain", ({ customDomain }) => customDomain !== ""],
   ["memory snapshots", ({ enableSnapshot }) => enableSnapshot],
