@@ -5,11 +5,12 @@ import { Client, Image, Secret, Volume } from "@atoll/sdk";
 import { useServer } from "../support/server.ts";
 import { type PythonClient, pythonClient } from "./python-client.ts";
 
-useServer();
-
 let tokenId = "";
 let client: PythonClient;
 const own = new Client();
+// Before the server, if it is this file's own, is stopped.
+after(() => own.request("deleteToken", { params: { tokenId } }));
+useServer();
 before(async () => {
   client = await pythonClient();
   const created = await own.request("createToken", { body: { name: "modal-python" } });
@@ -18,7 +19,6 @@ before(async () => {
   process.env.MODAL_TOKEN_ID = created.id;
   process.env.MODAL_TOKEN_SECRET = created.token;
 });
-after(() => own.request("deleteToken", { params: { tokenId } }));
 
 test("a sandbox has secrets from dictionaries and by name, the last of which wins", async () => {
   await Secret.put("modal-py-first", { A: "stored", B: "stored" });
@@ -93,6 +93,25 @@ except NotFoundError as error: print(error)
     [["modal-py-image:v1", built.id]],
   );
   await Image.delete("modal-py-image:v1");
+});
+
+test("images are built layer by layer, and a build that fails is an error that says how", async () => {
+  const stamp = `${process.pid}.${performance.now()}`;
+  const printed = await client.python(`
+import modal
+from modal.exception import ImageBuildError
+app = modal.App.lookup("modal-python", create_if_missing=True)
+image = (modal.Image.debian_slim().env({"GREETING": "hi there"}).workdir("/srv/app")
+    .run_commands("echo ${stamp} > stamp", "echo $TOKEN >> stamp", secrets=[modal.Secret.from_dict({"TOKEN": "lent"})]))
+sandbox = modal.Sandbox.create("sh", "-c", "cat stamp; pwd; echo $GREETING $TOKEN", app=app, image=image, timeout=60)
+print(sandbox.stdout.read(), end="")
+sandbox.terminate(wait=True)
+with modal.enable_output():
+    try: image.run_commands("echo written by the step; exit 7").build(app)
+    except ImageBuildError as error: print("failed:", "exit code 7" in str(error), "written by the step" in str(error))
+`);
+  assert.match(printed, new RegExp(`${stamp}\nlent\n/srv/app\nhi there\n`));
+  assert.match(printed, /failed: True True/);
 });
 
 test("volumes are made, written, mounted, listed, copied, renamed and deleted", async () => {

@@ -28,7 +28,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...accessRpcs(core),
     ...appRpcs(core),
     ...environmentRpcs(),
-    ...imageRpcs(),
+    ...imageRpcs(core),
     ...imageNameRpcs(core),
     ...sandboxRpcs(core),
     ...secretRpcs(core),

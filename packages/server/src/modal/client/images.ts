@@ -1,26 +1,110 @@
+import type { ImageBuild, ImageBuildEvent, ImageLogEntry } from "@atoll/protocol";
 import { AtollError } from "../../error.ts";
-import { ImageGetOrCreateRequestSchema, ImageGetOrCreateResponseSchema } from "../generated/images_pb.ts";
-import { type Rpcs, unary } from "../grpc/rpc.ts";
-import { imageIdOf } from "../ids.ts";
+import type { Core } from "../core.ts";
+import {
+  type Image,
+  ImageGetOrCreateRequestSchema,
+  ImageGetOrCreateResponseSchema,
+  type ImageJoinStreamingRequest,
+  ImageJoinStreamingRequestSchema,
+  ImageJoinStreamingResponseSchema,
+} from "../generated/images_pb.ts";
+import type { Call } from "../grpc/call.ts";
+import { type Rpcs, serverStream, unary } from "../grpc/rpc.ts";
+import { imageIdOf, imageOf } from "../ids.ts";
+import { builderVersion } from "./environments.ts";
 
 /** DeploymentNamespace of the images that the clients know by themselves, such as debian_slim. */
 const global = 3;
-const metadata = { imageBuilderVersion: "2025.06" } as const;
-const success = 1;
+/** GenericResult.status */
+const [success, failure] = [1, 2];
+const [stdout, stderr, info] = [1, 2, 3];
+const metadata = { imageBuilderVersion: builderVersion };
+const longestJoinS = 55;
 
-export function imageRpcs(): Rpcs {
+/** Images that are built for a client, each call a layer on the one before. */
+export function imageRpcs({ images: { builds } }: Core): Rpcs {
   return {
-    ImageGetOrCreate: unary(ImageGetOrCreateRequestSchema, ImageGetOrCreateResponseSchema, ({ image, namespace }) => {
-      const steps = image?.dockerfileCommands ?? [];
-      const isPlain = namespace === global || (steps.length === 1 && /^FROM \S+$/i.test(steps[0] ?? ""));
-      if (!isPlain) {
-        throw new AtollError(
-          "unsupported",
-          "cannot build this image for a Modal client yet",
-          "Build it with the SDK of Atoll or `atoll image build`, and name it with Image.from_id.",
-        );
-      }
-      return { imageId: imageIdOf("base"), result: { status: success }, metadata };
-    }),
+    ImageGetOrCreate: unary(
+      ImageGetOrCreateRequestSchema,
+      ImageGetOrCreateResponseSchema,
+      async (request, { signal }) => {
+        const [first = "", ...more] = request.image?.dockerfileCommands ?? [];
+        const isPlain = more.length === 0 && /^FROM (?!base$)\S+$/i.test(first);
+        if (request.namespace === global || isPlain)
+          return { imageId: imageIdOf("base"), result: { status: success }, metadata };
+        if (!request.image) throw new AtollError("invalid_argument", "cannot build an image without a definition");
+        const force = request.forceBuild || request.ignoreCache;
+        const { image, isBuilt } = await builds.start(buildOf(request.image, force), signal);
+        return { imageId: image, ...(isBuilt && { result: { status: success }, metadata }) };
+      },
+    ),
+    ImageJoinStreaming: serverStream(
+      ImageJoinStreamingRequestSchema,
+      ImageJoinStreamingResponseSchema,
+      async function* (request, call) {
+        for await (const { entry, event } of followed(builds, request, call)) {
+          yield { entryId: String(entry), taskLogs: logsOf(event), ...endOf(event) };
+        }
+      },
+    ),
   };
+}
+
+/** Ends without a result when the time is over: the client goes on after the last entry. */
+async function* followed(
+  builds: Core["images"]["builds"],
+  { imageId, timeout, lastEntryId }: ImageJoinStreamingRequest,
+  { signal }: Call,
+): AsyncGenerator<ImageLogEntry> {
+  const limit = AbortSignal.timeout((timeout || longestJoinS) * 1000);
+  try {
+    yield* await builds.follow(imageOf(imageId), Number(lastEntryId) || 0, AbortSignal.any([signal, limit]));
+  } catch (error) {
+    if (signal.aborted || !limit.aborted) throw error;
+  }
+}
+
+function buildOf(image: Image, force: boolean): ImageBuild {
+  refuse(image);
+  const { dockerfileCommands, baseImages, secretIds, buildArgs, imageRegistryConfig } = image;
+  const registrySecret = imageRegistryConfig?.secretId;
+  return {
+    from: {
+      dockerfile: dockerfileCommands.join("\n"),
+      images: Object.fromEntries(baseImages.map(({ dockerTag, imageId }) => [dockerTag, imageOf(imageId)])),
+      args: { ...buildArgs },
+      secrets: [...secretIds],
+      ...(registrySecret && { registrySecret }),
+    },
+    steps: [],
+    force,
+  };
+}
+
+function refuse(image: Image): void {
+  const what =
+    (image.dockerfileCommands.length === 0 && "by running a function: Atoll runs commands, and no functions") ||
+    ((image.contextMountId !== "" || image.contextFiles.length > 0) && "with local files for a Modal client yet") ||
+    (image.volumeMounts.length > 0 && "with volumes mounted") ||
+    (image.gpuConfig !== undefined && image.gpuConfig.gpuType !== "" && "with a GPU");
+  if (what) throw new AtollError("unsupported", `cannot build the image ${what}`, "See docs/modal-compatibility.md.");
+}
+
+function logsOf(event: ImageBuildEvent) {
+  if (event.event === "output")
+    return [{ data: `${event.line}\n`, fileDescriptor: event.stream === "stderr" ? stderr : stdout }];
+  if (event.event === "step")
+    return [
+      { data: `=> ${event.step}/${event.of} ${event.text}${event.cached ? " (cached)" : ""}\n`, fileDescriptor: info },
+    ];
+  if (event.event === "note") return [{ data: `${event.text}\n`, fileDescriptor: info }];
+  return [];
+}
+
+function endOf(event: ImageBuildEvent) {
+  if (event.event === "image") return { result: { status: success }, metadata, eof: true };
+  if (event.event !== "failed") return {};
+  const exception = [event.error.message, ...(event.output ?? [])].join("\n");
+  return { result: { status: failure, exception, exitcode: event.exitCode ?? 1 }, eof: true };
 }
