@@ -52,6 +52,7 @@ export const Image = Type.Object(
     origin: ImageOrigin,
     createdAt: Instant,
     usedAt: Instant,
+    expiresAt: Type.Optional(Instant),
   },
   closed,
 );

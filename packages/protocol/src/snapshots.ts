@@ -5,6 +5,9 @@ import { ofSandbox } from "./parameters.ts";
 import type { Route } from "./route.ts";
 import { closed } from "./values.ts";
 
+/** Ten years. */
+const longestTtlMs = 315_360_000_000;
+
 export const Snapshot = Type.Object(
   { image: Image, pausedMs: Type.Number({ description: "How long the sandbox's processes were stopped." }) },
   closed,
@@ -21,6 +24,13 @@ export const snapshotRoutes = {
     body: Type.Object(
       {
         name: Type.Optional(ImageName),
+        ttlMs: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: longestTtlMs,
+            description: "Remove the image after this long, once nothing uses it; it is kept when absent.",
+          }),
+        ),
         path: Type.Optional(
           Type.String({
             minLength: 1,

@@ -28,6 +28,8 @@ export type { SandboxInfo };
 export interface SnapshotOptions {
   /** Publishes the image under this name: NAME or NAME:TAG. */
   readonly name?: string | undefined;
+  /** Removes the image this many milliseconds after it was made, once nothing uses it; it is kept when absent. */
+  readonly ttlMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -232,8 +234,8 @@ export class Sandbox implements AsyncDisposable {
    * @throws {ConflictError} when the sandbox has finished
    */
   async snapshotFilesystem(options: SnapshotOptions = {}): Promise<Image> {
-    const { name, signal } = options;
-    const body = name === undefined ? {} : { name };
+    const { name, ttlMs, signal } = options;
+    const body = { name, ttlMs };
     const { image } = await this.#client.request("snapshotSandbox", { params: this.#params, body, signal });
     return Image.fromId(image.id);
   }
@@ -244,8 +246,8 @@ export class Sandbox implements AsyncDisposable {
    * @throws {ConflictError} when the sandbox has finished; {FileNotFoundError}, {NotADirectoryError}
    */
   async snapshotDirectory(path: string, options: SnapshotOptions = {}): Promise<Image> {
-    const { name, signal } = options;
-    const body = name === undefined ? { path } : { path, name };
+    const { name, ttlMs, signal } = options;
+    const body = { path, name, ttlMs };
     const { image } = await this.#client.request("snapshotSandbox", { params: this.#params, body, signal });
     return Image.fromId(image.id);
   }

@@ -120,6 +120,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     store,
     levels,
     images: catalogue,
+    expireImages: (now) => catalogue.expire(now),
     secrets,
     volumes: mounts,
     seal,

@@ -53,6 +53,7 @@ function pairs({ config, ...info }: ImageInfo): (readonly [string, string | unde
     ["From", originText(info.origin)],
     ["Created", info.createdAt],
     ["Used", info.usedAt],
+    ["Expires", info.expiresAt],
     ["Size", formatBytes(info.sizeBytes)],
     ["Workdir", config.workdir && plain(config.workdir)],
     ["User", config.user && plain(config.user)],

@@ -3,6 +3,7 @@ import { findSandboxId } from "../find-sandbox.ts";
 import { one, text } from "../option.ts";
 import { json } from "../options.ts";
 import { printJson, printLine } from "../print.ts";
+import { duration } from "../quantity.ts";
 import { defineVerb } from "../verb.ts";
 
 export const snapshot = defineVerb({
@@ -13,6 +14,7 @@ export const snapshot = defineVerb({
   options: {
     name: one("NAME", "Name of the image: NAME or NAME:TAG.", text),
     path: one("DIRECTORY", "Of this directory alone, which becomes the image's root.", text),
+    ttl: one("DURATION", "Remove the image after this long, such as 24h, once nothing uses it.", duration),
     json,
   },
   arguments: [1, 1],
@@ -22,7 +24,7 @@ export const snapshot = defineVerb({
     const params = { sandboxId: await findSandboxId(client, given, signal) };
     const made = await client.request("snapshotSandbox", {
       params,
-      body: { name: values.name, path: values.path },
+      body: { name: values.name, path: values.path, ttlMs: values.ttl },
       signal,
     });
     if (values.json) await printJson(made);

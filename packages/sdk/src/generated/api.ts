@@ -160,6 +160,7 @@ export type Image = {
   readonly origin: ImageOrigin;
   readonly createdAt: string;
   readonly usedAt: string;
+  readonly expiresAt?: string | undefined;
 };
 
 export type ImageBuild = {
@@ -1341,6 +1342,8 @@ export interface Operations {
     readonly body: {
       /** NAME or NAME:TAG; the tag is `latest` when absent. */
       readonly name?: string | undefined;
+      /** Remove the image after this long, once nothing uses it; it is kept when absent. */
+      readonly ttlMs?: number | undefined;
       /** A directory, which becomes the root of the image; the whole file system when absent. */
       readonly path?: string | undefined;
     };

@@ -28,6 +28,7 @@ export interface NewImage {
   readonly config: ImageConfig;
   readonly origin: ImageOrigin;
   readonly recipe?: string | undefined;
+  readonly expiresAt?: number | undefined;
 }
 
 /** A stack of layers, by their ids, and what its processes start with. */
@@ -117,11 +118,11 @@ export class Catalogue implements Images {
    * Stores an image whose layers are all stored.
    * @throws AtollError unsupported for a stack that is too deep
    */
-  insert({ id = newId("im"), layers, config, origin, recipe }: NewImage): ImageView {
+  insert({ id = newId("im"), layers, config, origin, recipe, expiresAt }: NewImage): ImageView {
     checkDepth(layers.length);
     const { store } = this.#parts;
     const now = Date.now();
-    const row: ImageRow = { id, recipe, layers, config, origin, createdAt: now, usedAt: now };
+    const row: ImageRow = { id, recipe, layers, config, origin, createdAt: now, usedAt: now, expiresAt };
     store.durably(() => {
       const earlier = recipe === undefined ? undefined : store.images.ofRecipe(recipe);
       if (earlier) store.images.forgetRecipe(earlier.id);
@@ -160,6 +161,20 @@ export class Catalogue implements Images {
       );
     }
     store.durably(() => store.images.remove(row.id));
+    await this.removeUnusedLayers();
+  }
+
+  /** Removes images whose time is over, with their names; one that a sandbox uses is left for later. */
+  async expire(now: number): Promise<void> {
+    const { store, inUse } = this.#parts;
+    const expired = store.images.expired(now);
+    if (expired.length === 0) return;
+    const { images: used } = inUse();
+    const removable = expired.filter(({ id }) => !used.has(id));
+    if (removable.length === 0) return;
+    store.durably(() => {
+      for (const { id } of removable) store.images.remove(id);
+    });
     await this.removeUnusedLayers();
   }
 
@@ -267,6 +282,7 @@ export class Catalogue implements Images {
       origin: row.origin,
       createdAt: new Date(row.createdAt).toISOString(),
       usedAt: new Date(row.usedAt).toISOString(),
+      ...(row.expiresAt !== undefined && { expiresAt: new Date(row.expiresAt).toISOString() }),
     };
   }
 }

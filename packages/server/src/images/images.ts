@@ -33,6 +33,8 @@ export interface SnapshotRequest {
   readonly name?: string | undefined;
   /** Of a directory, which becomes the image's root; the whole file system when absent. */
   readonly path?: string | undefined;
+  /** How long the image is kept at least; for good when absent. */
+  readonly ttlMs?: number | undefined;
 }
 
 export interface ImageServiceParts {
@@ -92,7 +94,7 @@ export class ImageService {
    * Makes an image of a running sandbox's file system, or of one directory of it.
    * @throws AtollError not_found, sandbox_finished, unsupported for a stack that is too deep
    */
-  async snapshot(sandboxId: string, { name, path }: SnapshotRequest, signal: AbortSignal): Promise<Snapshot> {
+  async snapshot(sandboxId: string, { name, path, ttlMs }: SnapshotRequest, signal: AbortSignal): Promise<Snapshot> {
     const { sandboxes, layers, store, catalogue } = this.#parts;
     const live = sandboxes.live(sandboxId);
     if (!live) throw new AtollError("sandbox_finished", `cannot snapshot ${sandboxId}: the sandbox has ended`);
@@ -114,7 +116,8 @@ export class ImageService {
       const config = whole ? { env: {} } : await this.#configOf(live.row.spec.imageId, signal);
       store.durably(() => store.layers.insert({ id, sizeBytes, createdAt: Date.now() }));
       const origin = { kind: "snapshot", of: sandboxId } as const;
-      const made = catalogue.insert({ layers: whole ? [id] : [...stack, id], config, origin });
+      const expiresAt = ttlMs === undefined ? undefined : Date.now() + ttlMs;
+      const made = catalogue.insert({ layers: whole ? [id] : [...stack, id], config, origin, expiresAt });
       const image = name === undefined ? made : catalogue.name(made.id, name);
       return { image, pausedMs: Math.round(pausedMs * 10) / 10 };
     } finally {

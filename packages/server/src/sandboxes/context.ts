@@ -21,6 +21,8 @@ export interface Context {
   readonly store: Store;
   readonly levels: IsolationLevels;
   readonly images: Images;
+  /** Removes images whose time is over, unless they are used. */
+  readonly expireImages: (now: number) => Promise<void>;
   readonly secrets: Secrets;
   readonly volumes: VolumeMounts;
   readonly seal: Seal;

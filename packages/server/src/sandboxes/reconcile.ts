@@ -22,6 +22,7 @@ export class Reconciler {
   #timer: NodeJS.Timeout | undefined;
   #isAwake = false;
   #housekeepingAt = 0;
+  #expiring: Promise<void> = Promise.resolve();
 
   constructor(live: ReadonlyMap<string, LiveSandbox>, context: Context, forget: (live: LiveSandbox) => void) {
     this.#live = live;
@@ -39,7 +40,7 @@ export class Reconciler {
   /** Stops and waits for what is under way. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
-    await Promise.allSettled(this.#busy.values());
+    await Promise.allSettled([...this.#busy.values(), this.#expiring]);
   }
 
   #run(): void {
@@ -97,9 +98,10 @@ export class Reconciler {
 
   #keepHouse(now: number): void {
     this.#housekeepingAt = now + housekeepingMs;
-    const { store, secrets, config, state, log } = this.#context;
+    const { store, secrets, config, state, log, expireImages } = this.#context;
     store.answers.removeBefore(now - answersKeptMs);
     secrets.removeUnused(now);
+    this.#expiring = expireImages(now).catch((error: unknown) => log.error({ err: error }, "cannot remove an image"));
     for (const id of store.sandboxes.expired(config.keepFinished, now - config.keepFinishedMs)) {
       if (this.#live.has(id)) continue;
       store.transaction(() => {

@@ -154,6 +154,7 @@ const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX volume_mounts_of ON volume_mounts (volume_id);
   `,
+  `ALTER TABLE images ADD COLUMN expires_at INTEGER`,
 ];
 
 /** @throws Error when the database was written by a newer server */

@@ -101,6 +101,8 @@ export interface ImageRow {
   readonly origin: ImageOrigin;
   readonly createdAt: number;
   usedAt: number;
+  /** When it is removed, unless it is used. */
+  readonly expiresAt?: number | undefined;
 }
 
 /** Something mounted into a sandbox after its root. */

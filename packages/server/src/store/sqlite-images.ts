@@ -1,15 +1,17 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type Columns, json, maybeText, number, text } from "./columns.ts";
+import { type Columns, json, maybeNumber, maybeText, number, text } from "./columns.ts";
 import type { ImageRow, LayerRow } from "./rows.ts";
 import type { ImagesTable, LayersTable } from "./store.ts";
 
 export function imagesTable(database: DatabaseSync): ImagesTable {
-  const insert = database.prepare(`INSERT INTO images (id, recipe, layers, config, origin, created_at, used_at)
-    VALUES (:id, :recipe, :layers, :config, :origin, :createdAt, :usedAt)`);
+  const insert =
+    database.prepare(`INSERT INTO images (id, recipe, layers, config, origin, created_at, used_at, expires_at)
+    VALUES (:id, :recipe, :layers, :config, :origin, :createdAt, :usedAt, :expiresAt)`);
   const get = database.prepare("SELECT * FROM images WHERE id = ?");
   const named = database.prepare("SELECT images.* FROM images JOIN image_names ON image_id = id WHERE name = ?");
   const ofRecipe = database.prepare("SELECT * FROM images WHERE recipe = ?");
   const list = database.prepare("SELECT * FROM images ORDER BY created_at DESC, id");
+  const expired = database.prepare("SELECT * FROM images WHERE expires_at <= ?");
   const touch = database.prepare("UPDATE images SET used_at = ? WHERE id = ?");
   const forgetRecipe = database.prepare("UPDATE images SET recipe = NULL WHERE id = ?");
   const remove = database.prepare("DELETE FROM images WHERE id = ?");
@@ -27,11 +29,13 @@ export function imagesTable(database: DatabaseSync): ImagesTable {
         ":origin": JSON.stringify(row.origin),
         ":createdAt": row.createdAt,
         ":usedAt": row.usedAt,
+        ":expiresAt": row.expiresAt ?? null,
       }),
     get: (id) => maybeImage(get.get(id)),
     named: (wanted) => maybeImage(named.get(wanted)),
     ofRecipe: (recipe) => maybeImage(ofRecipe.get(recipe)),
     list: () => list.all().map(imageOf),
+    expired: (at) => expired.all(at).map(imageOf),
     touch: (id, at) => void touch.run(at, id),
     forgetRecipe: (id) => void forgetRecipe.run(id),
     remove: (id) => void remove.run(id),
@@ -92,6 +96,7 @@ function imageOf(columns: Columns): ImageRow {
     origin: json(columns.origin),
     createdAt: number(columns.created_at),
     usedAt: number(columns.used_at),
+    expiresAt: maybeNumber(columns.expires_at),
   };
 }
 

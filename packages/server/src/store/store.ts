@@ -97,6 +97,8 @@ export interface ImagesTable {
   ofRecipe(recipe: string): ImageRow | undefined;
   /** Newest first. */
   list(): ImageRow[];
+  /** Those whose time was over by then. */
+  expired(at: number): ImageRow[];
   touch(id: string, at: number): void;
   /** It is not found by its recipe any more. */
   forgetRecipe(id: string): void;
