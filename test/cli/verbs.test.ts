@@ -73,8 +73,9 @@ describe("atoll create and the verbs on a sandbox", () => {
   });
 
   test("poll tells running from finished, and wait exits as the sandbox exited", async () => {
-    const id = await succeed("create", "--", "sh", "-c", "sleep 1; exit 5");
+    const id = await succeed("create", "--", "sh", "-c", "until [ -e /tmp/go ]; do sleep 0.1; done; exit 5");
     assert.deepEqual(JSON.parse(await succeed("poll", "--json", id)), { id, state: "running" });
+    await succeed("exec", id, "--", "touch", "/tmp/go");
     assert.deepEqual(await atoll(["wait", id]), { code: 5, stdout: "", stderr: "" });
     assert.equal(await succeed("poll", id), "exited with 5");
     const { code, stdout } = await atoll(["wait", "--json", id]);
