@@ -187,3 +187,44 @@ test("the command manages secrets, and lists apps and environments", async () =>
   assert.match(await client.modal("environment", "list", "--json"), /"main"/);
   assert.match(await client.modal("app", "list", "--json"), /modal-python/);
 });
+
+test("files of a sandbox are written, read, listed, described, watched and removed", async () => {
+  const printed = await client.python(`
+import modal, modal.exception as exception
+app = modal.App.lookup("modal-python", create_if_missing=True)
+sandbox = modal.Sandbox.create(app=app, timeout=120)
+files = sandbox.filesystem
+files.write_text("grüße", "/srv/w/deep/hello")
+print(files.read_text("/srv/w/deep/hello"), len(files.read_bytes("/srv/w/deep/hello")))
+data = bytes(range(256)) * 20000
+files.write_bytes(data, "/srv/w/large")
+print(files.read_bytes("/srv/w/large") == data)
+files.make_directory("/srv/w/new")
+print([(info.name, info.path, info.owner) for info in files.list_files("/srv/w")])
+print(files.stat("/srv/w/large").size, files.stat("/srv/w/large").permissions)
+busy = sandbox.exec("sh", "-c", "while ! [ -e /stop ]; do touch /srv/w/new/file; sleep 0.2; rm /srv/w/new/file; done")
+for event in files.watch("/srv/w/new"):
+    print(event.paths)
+    break
+print(list(files.watch("/srv/w/new", timeout=0)))
+files.write_text("", "/stop")
+files.remove("/srv/w", recursive=True)
+for act in (lambda: files.read_text("/srv/w"), lambda: files.write_text("", "/tmp"), lambda: files.list_files("/stop")):
+    try:
+        act()
+    except exception.SandboxFilesystemError as error:
+        print(type(error).__name__)
+sandbox.terminate()
+`);
+  assert.deepEqual(printed.trimEnd().split("\n"), [
+    "grüße 7",
+    "True",
+    "[('deep', '/srv/w/deep', 'root'), ('large', '/srv/w/large', 'root'), ('new', '/srv/w/new', 'root')]",
+    "5120000 0644",
+    "['/srv/w/new/file']",
+    "[]",
+    "SandboxFilesystemNotFoundError",
+    "SandboxFilesystemIsADirectoryError",
+    "SandboxFilesystemNotADirectoryError",
+  ]);
+});

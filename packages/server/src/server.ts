@@ -172,6 +172,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   });
   const volumeFiles = new VolumeFiles(volumes);
   let url = "";
+  const files = new Files(sandboxes, stopping.signal);
   const app = edge({
     admission: admitted,
     log,
@@ -191,7 +192,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       ...appHandlers(apps),
       ...sandboxHandlers(sandboxes),
       ...processHandlers(processes),
-      ...fileHandlers(new Files(sandboxes, stopping.signal)),
+      ...fileHandlers(files),
       ...imageHandlers(images),
       ...volumeHandlers({ volumes, files: volumeFiles, mounts, sandboxes }),
       ...secretHandlers(secrets),
@@ -202,7 +203,20 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
   const signed = new SignedTokens(key);
   const dialect = modalDialect(
-    { apps, sandboxes, processes, images, secrets, volumes, volumeFiles, tokens, tunnels, signed },
+    {
+      apps,
+      sandboxes,
+      processes,
+      files,
+      images,
+      secrets,
+      volumes,
+      volumeFiles,
+      tokens,
+      tunnels,
+      signed,
+      stopping: stopping.signal,
+    },
     admitted.checkOrigin,
   );
   const grpc = grpcServer(dialect, log, stopping.signal);

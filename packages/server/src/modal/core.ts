@@ -1,4 +1,5 @@
 import type { Apps } from "../apps/apps.ts";
+import type { Files } from "../files/files.ts";
 import type { ImageService } from "../images/images.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
@@ -16,12 +17,15 @@ export interface Core {
   readonly sandboxes: Sandboxes;
   readonly processes: SandboxProcesses;
   readonly images: ImageService;
+  readonly files: Files;
   readonly secrets: Secrets;
   readonly volumes: Volumes;
   readonly volumeFiles: VolumeFiles;
   readonly tokens: Tokens;
   readonly tunnels: Tunnels;
   readonly signed: SignedTokens;
+  /** Aborted when the server stops. */
+  readonly stopping: AbortSignal;
 }
 
 /** A call to the command router, whose token admits to one sandbox. */

@@ -25,6 +25,7 @@ import {
 import { clientStream, type Rpcs, serverStream, unary } from "../grpc/rpc.ts";
 import { processIdOf } from "../ids.ts";
 import { processEnd } from "../result.ts";
+import { Execs } from "./execs.ts";
 
 /** TaskExecStdioFileDescriptor */
 const stderr = 1;
@@ -36,11 +37,11 @@ interface Named {
 }
 
 export function execRpcs(core: Core): Rpcs<TaskCall> {
-  const { processes } = core;
+  const execs = new Execs(core);
   return {
     TaskExecStart: unary(TaskExecStartRequestSchema, TaskExecStartResponseSchema, async (request, call: TaskCall) => {
       const { sandboxId, id } = target(request, call);
-      await processes.exec(sandboxId, execOf(core, request), undefined, call.signal, id);
+      await execs.start(sandboxId, id, execOf(core, request), call.signal);
       return {};
     }),
     TaskExecStdioRead: serverStream(
@@ -48,19 +49,19 @@ export function execRpcs(core: Core): Rpcs<TaskCall> {
       TaskExecStdioReadResponseSchema,
       async function* (request, call: TaskCall) {
         const { sandboxId, id } = target(request, call);
-        const log = processes.output(sandboxId, id, request.fileDescriptor === stderr ? "stderr" : "stdout");
-        for await (const data of log.read(Number(request.offset), true, call.signal))
+        const stream = request.fileDescriptor === stderr ? "stderr" : "stdout";
+        for await (const data of execs.read(sandboxId, id, stream, Number(request.offset), call.signal))
           if (data.length > 0) yield { data };
       },
     ),
     TaskExecWait: unary(TaskExecWaitRequestSchema, TaskExecWaitResponseSchema, async (request, call: TaskCall) => {
       const { sandboxId, id } = target(request, call);
-      const { result } = await processes.wait(sandboxId, id, waitMs, call.signal);
+      const { result } = await execs.wait(sandboxId, id, waitMs, call.signal);
       return result ? { how: processEnd(result) } : {};
     }),
     TaskExecPoll: unary(TaskExecPollRequestSchema, TaskExecPollResponseSchema, (request, call: TaskCall) => {
       const { sandboxId, id } = target(request, call);
-      const { result } = processes.get(sandboxId, id);
+      const { result } = execs.get(sandboxId, id);
       return result ? { how: processEnd(result) } : {};
     }),
     TaskExecStdinWrite: unary(
@@ -68,7 +69,7 @@ export function execRpcs(core: Core): Rpcs<TaskCall> {
       TaskExecStdinWriteResponseSchema,
       async (request, call: TaskCall) => {
         const { sandboxId, id } = target(request, call);
-        await writeAt(core, sandboxId, id, request, call);
+        await writeAt(execs, sandboxId, id, request, call);
         return {};
       },
     ),
@@ -81,8 +82,8 @@ export function execRpcs(core: Core): Rpcs<TaskCall> {
         if (start?.case !== "start") throw new AtollError("invalid_argument", "cannot write to stdin without a start");
         const { sandboxId, id } = target(start.value, call);
         const body = new StreamBody(requests);
-        await processes.writeStdin(sandboxId, id, Number(start.value.offset), body.pieces(), false, call.signal);
-        if (body.isEnded) await closeStdin(core, sandboxId, id, call);
+        await execs.writeStdin(sandboxId, id, Number(start.value.offset), body.pieces(), false, call.signal);
+        if (body.isEnded) await closeStdin(execs, sandboxId, id, call);
         return {};
       },
     ),
@@ -91,7 +92,7 @@ export function execRpcs(core: Core): Rpcs<TaskCall> {
       TaskExecStdinStatusResponseSchema,
       (request, call: TaskCall) => {
         const { sandboxId, id } = target(request, call);
-        const { offset, isClosed } = processes.stdinPosition(sandboxId, id);
+        const { offset, isClosed } = execs.stdinPosition(sandboxId, id);
         return { numBytesWritten: BigInt(offset), closed: isClosed };
       },
     ),
@@ -123,14 +124,23 @@ interface Write {
   readonly eof: boolean;
 }
 
+/** What takes stdin. */
+type Writable = Pick<Execs, "get" | "writeStdin">;
+
 /** A close comes with an offset of its own making, and may come more than once, or after the end. */
-export async function writeAt(core: Core, sandboxId: string, id: string, write: Write, call: TaskCall): Promise<void> {
+export async function writeAt(
+  processes: Writable,
+  sandboxId: string,
+  id: string,
+  write: Write,
+  call: TaskCall,
+): Promise<void> {
   const { offset, data, eof } = write;
-  if (data.length > 0) await core.processes.writeStdin(sandboxId, id, Number(offset), piece(data), false, call.signal);
-  if (eof) await closeStdin(core, sandboxId, id, call);
+  if (data.length > 0) await processes.writeStdin(sandboxId, id, Number(offset), piece(data), false, call.signal);
+  if (eof) await closeStdin(processes, sandboxId, id, call);
 }
 
-async function closeStdin({ processes }: Core, sandboxId: string, id: string, call: TaskCall): Promise<void> {
+async function closeStdin(processes: Writable, sandboxId: string, id: string, call: TaskCall): Promise<void> {
   if (processes.get(sandboxId, id).result) return;
   try {
     await processes.writeStdin(sandboxId, id, undefined, piece(Buffer.alloc(0)), true, call.signal);

@@ -38,7 +38,7 @@ export function routerStdioRpcs(core: Core): Rpcs<TaskCall> {
       SandboxStdinWriteV2RequestSchema,
       SandboxStdinWriteV2ResponseSchema,
       async (request, call: TaskCall) => {
-        await writeAt(core, checkTask(request.taskId, call.sandboxId), main, request, call);
+        await writeAt(processes, checkTask(request.taskId, call.sandboxId), main, request, call);
         return {};
       },
     ),
