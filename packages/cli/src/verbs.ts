@@ -107,6 +107,24 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/snapshot.ts")).snapshot,
   },
   {
+    name: "image build",
+    summary: "Build a Dockerfile",
+    group: "Images",
+    load: async () => (await import("./verbs/image-build.ts")).imageBuild,
+  },
+  {
+    name: "image pull",
+    summary: "Pull an image of a registry",
+    group: "Images",
+    load: async () => (await import("./verbs/image-build.ts")).imagePull,
+  },
+  {
+    name: "image import",
+    summary: "Make an image of an archive",
+    group: "Images",
+    load: async () => (await import("./verbs/image-build.ts")).imageImport,
+  },
+  {
     name: "image ls",
     summary: "List images",
     group: "Images",

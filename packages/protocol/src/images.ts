@@ -218,6 +218,8 @@ export const ImageLogEntry = Type.Object(
 
 export const ImageContent = Type.Object({ digest: Digest, sizeBytes: Type.Integer() }, closed);
 
+export const ImageImport = Type.Object({ content: Digest, name: Type.Optional(ImageName) }, closed);
+
 export const ImageNaming = Type.Object({ name: ImageName }, closed);
 
 export const ImagePrune = Type.Object(
@@ -269,6 +271,14 @@ export const imageRoutes = {
       closed,
     ),
     response: "bytes",
+  },
+  importImage: {
+    method: "POST",
+    path: "/v1/images/import",
+    summary: "Make an image of an uploaded `docker save` or OCI archive",
+    body: ImageImport,
+    response: Image,
+    status: 201,
   },
   listImages: { method: "GET", path: "/v1/images", summary: "List images, newest first", response: ImageList },
   getImage: {

@@ -13,7 +13,7 @@ import type {
 import { type BuildEvent, buildImage } from "./image-build.ts";
 import { contextArchive, dockerfileText } from "./image-context.ts";
 import { jsonLines } from "./json-lines.ts";
-import { type Archive, directoryArchive, fileArchive, upload } from "./local-archive.ts";
+import { type Archive, directoryArchive, fileArchive, upload, uploadFile } from "./local-archive.ts";
 import { Secret } from "./secret.ts";
 
 export type { BuildStarted, ImageInfo, LogEntry };
@@ -264,6 +264,29 @@ export class Image {
   /** Builds the image and gives it a name, NAME or NAME:TAG, taking it from another image that had it. */
   async publish(name: string, options: BuildOptions = {}): Promise<ImageInfo> {
     return this.#build(options, name);
+  }
+
+  /**
+   * Pulls an image of a registry, again if it was pulled before.
+   * @throws {NotFoundError} when the registry does not have it
+   */
+  static async pull(
+    reference: string,
+    options: BuildOptions & RegistryOptions & { readonly name?: string } = {},
+  ): Promise<ImageInfo> {
+    const { name, ...rest } = options;
+    const image = Image.fromRegistry(reference, options);
+    return image.#build({ ...rest, force: true }, name);
+  }
+
+  /**
+   * Makes an image of a file of this machine, in the form of `docker save` or an OCI archive.
+   * @throws {InvalidError} for what is no image of this machine's architecture
+   */
+  static async import(path: string, options: CallOptions & { readonly name?: string } = {}): Promise<ImageInfo> {
+    const { client = defaultClient(), signal, name } = options;
+    const content = await uploadFile(path, client, signal);
+    return client.request("importImage", { body: { content, ...(name !== undefined && { name }) }, signal });
   }
 
   /** What the server knows of an image, by id or name. */

@@ -86,6 +86,25 @@ export async function upload(archive: Archive, client: Client, signal: AbortSign
   }
 }
 
+/** Uploads a file as it is, unless the server has it. @returns its digest */
+export async function uploadFile(path: string, client: Client, signal: AbortSignal | undefined): Promise<string> {
+  const { createHash } = await import("node:crypto");
+  const { createReadStream } = await import("node:fs");
+  const { stat } = await fileSystem();
+  if (!(await stat(path)).isFile()) throw unusable(path, "it is not a file");
+  const hash = createHash("sha256");
+  for await (const piece of createReadStream(path, { signal })) hash.update(piece);
+  const digest = `sha256:${hash.digest("hex")}`;
+  try {
+    await client.request("getImageContent", { params: { digest }, signal });
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    const { openAsBlob } = await import("node:fs");
+    await client.request("putImageContent", { params: { digest }, body: (await openAsBlob(path)).stream(), signal });
+  }
+  return digest;
+}
+
 async function archiveOf(entries: readonly Entry[]): Promise<Archive> {
   const parts = [...entries.flatMap(entryParts), archiveEnd];
   const bytes = new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());

@@ -147,6 +147,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     log,
     stopping: stopping.signal,
     map: config.imageMap,
+    secret: (name) => secrets.environment([name]),
   });
   tokens.ensureLocal(state.path);
   const admitted = admission(config.listen.host, (token) => tokens.isValid(token));
@@ -238,6 +239,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       clearTimeout(timer);
       await adopted.catch(() => undefined);
       await images.builds.stop();
+      await images.pulls.stop();
       await tunnels.close();
       await committing;
       await sandboxes.stop();

@@ -98,7 +98,7 @@ export const imageRm = defineVerb({
 export const imagePrune = defineVerb({
   usage: "",
   description:
-    "Removes images that were built and have neither a name nor a sandbox: they can be built again. Snapshots are left alone.",
+    "Removes images that were built or pulled and have neither a name nor a sandbox: they can be made again. Snapshots and imported images are left alone.",
   options: {
     "dry-run": flag("Only say what would be removed.", "n"),
     "unused-for": one("DURATION", "Only what was not used for this long, such as 24h.", duration),

@@ -246,6 +246,12 @@ export type ImageContent = {
   readonly sizeBytes: number;
 };
 
+export type ImageImport = {
+  readonly content: string;
+  /** NAME or NAME:TAG; the tag is `latest` when absent. */
+  readonly name?: string | undefined;
+};
+
 export type ImageList = {
   readonly items: readonly Image[];
 };
@@ -1266,6 +1272,13 @@ export interface Operations {
     readonly body: undefined;
     readonly response: Uint8Array;
   };
+  /** Make an image of an uploaded `docker save` or OCI archive. */
+  readonly importImage: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: ImageImport;
+    readonly response: Image;
+  };
   /** List images, newest first. */
   readonly listImages: {
     readonly params: undefined;
@@ -1730,6 +1743,7 @@ export const operations = {
   buildImage: { method: "POST", path: "/v1/images/build" },
   startImageBuild: { method: "POST", path: "/v1/images/builds" },
   followImageBuild: { method: "GET", path: "/v1/images/{image}/log" },
+  importImage: { method: "POST", path: "/v1/images/import" },
   listImages: { method: "GET", path: "/v1/images" },
   getImage: { method: "GET", path: "/v1/images/{image}" },
   nameImage: { method: "PUT", path: "/v1/images/{image}/names" },

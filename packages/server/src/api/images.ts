@@ -9,6 +9,7 @@ export function imageHandlers(
   | "buildImage"
   | "startImageBuild"
   | "followImageBuild"
+  | "importImage"
   | "listImages"
   | "getImage"
   | "nameImage"
@@ -29,6 +30,7 @@ export function imageHandlers(
       offset: 0,
       source: jsonLines(await builds.follow(params.image, query.after ?? 0, signal)),
     }),
+    importImage: ({ body, signal }) => images.import(body.content, body.name, signal),
     listImages: () => ({ items: catalogue.list() }),
     getImage: ({ params, signal }) => catalogue.get(params.image, signal),
     nameImage: ({ params, body }) => catalogue.name(params.image, body.name),

@@ -44,7 +44,10 @@ export class Builder {
   }
 
   /** The image, when the whole of it was built before. */
-  cached({ build, key }: Plan): ImageView | undefined {
+  cached({ build, key, of }: Plan): ImageView | undefined {
+    // What was pulled, and not gone on from, is the image itself.
+    if ("registry" in build.from && build.steps.length === 0 && of.startsWith("im-"))
+      return this.#parts.catalogue.view(of);
     return build.force ? undefined : this.#parts.catalogue.ofRecipe(key);
   }
 

@@ -185,7 +185,10 @@ export class Catalogue implements Images {
     const before = Date.now() - unusedForMs;
     const removable = store.images
       .list()
-      .filter(({ id, origin, usedAt }) => origin.kind === "build" && usedAt <= before && !used.has(id))
+      .filter(
+        ({ id, origin, usedAt }) =>
+          (origin.kind === "build" || origin.kind === "pull") && usedAt <= before && !used.has(id),
+      )
       .filter(({ id }) => store.images.names(id).length === 0);
     if (isDryRun) return { images: removable.map(({ id }) => id), freedBytes: this.#bytesOf(removable) };
     store.durably(() => {

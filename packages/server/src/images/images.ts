@@ -1,7 +1,7 @@
 /** All that is done with images, put together. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ImageConfig, Snapshot } from "@atoll/protocol";
+import type { ImageConfig, Image as ImageView, Snapshot } from "@atoll/protocol";
 import type { Logger } from "pino";
 import type { Leak } from "../engine/engine.ts";
 import { AtollError } from "../error.ts";
@@ -11,7 +11,7 @@ import { copyWritten } from "../sandboxes/copy-written.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Store } from "../store/store.ts";
-import { Bases, type Puller } from "./bases.ts";
+import { Bases } from "./bases.ts";
 import { BuildLogs } from "./build-logs.ts";
 import { buildApp } from "./build-sandbox.ts";
 import { Builder } from "./builder.ts";
@@ -22,12 +22,8 @@ import { copyDirectory, wholeOf } from "./directory-snapshot.ts";
 import { ImageMounts } from "./image-mounts.ts";
 import { type ContextOf, planBuild } from "./planner.ts";
 import type { MapEntry } from "./registry/image-map.ts";
-
-const notYet: Puller = {
-  pull: async (reference) => {
-    throw new AtollError("unsupported", `cannot pull ${reference}: images of registries are not supported yet`);
-  },
-};
+import { Pulls } from "./registry/pulls.ts";
+import { takeImage } from "./registry/take-image.ts";
 
 export interface SnapshotRequest {
   readonly name?: string | undefined;
@@ -50,12 +46,15 @@ export interface ImageServiceParts {
   readonly stopping: AbortSignal;
   /** What is used in place of images of registries. */
   readonly map: readonly MapEntry[];
+  /** Values of a secret. @throws AtollError not_found */
+  readonly secret: (name: string) => Readonly<Record<string, string>>;
 }
 
 export class ImageService {
   readonly catalogue: Catalogue;
   readonly contents: Contents;
   readonly builds: Builds;
+  readonly pulls: Pulls;
   readonly mounts: ImageMounts;
   readonly #logs: BuildLogs;
   readonly #parts: ImageServiceParts;
@@ -69,7 +68,8 @@ export class ImageService {
     this.#logs = new BuildLogs(join(parts.directory, "build-logs"));
     this.mounts = new ImageMounts({ ...parts, layerPath: (id) => parts.layers.path(id) });
     const builder = new Builder({ ...parts, contents: this.contents });
-    const bases = new Bases(parts.catalogue, parts.map, notYet);
+    this.pulls = new Pulls({ ...parts, directory: join(parts.directory, "pulls") });
+    const bases = new Bases(parts.catalogue, parts.map, this.pulls);
     const uploaded: ContextOf = (digest, signal) => this.contents.tree(digest, signal);
     this.builds = new Builds(
       builder,
@@ -131,6 +131,19 @@ export class ImageService {
     return (await this.catalogue.stack(imageId, signal)).config;
   }
 
+  /**
+   * Makes an image of an uploaded archive, in the form of `docker save` or an OCI layout.
+   * @throws AtollError not_found, invalid_argument, payload_too_large, capacity
+   */
+  async import(content: string, name: string | undefined, signal: AbortSignal): Promise<ImageView> {
+    if (name !== undefined) this.catalogue.checkName(name);
+    const limit = AbortSignal.any([signal, this.#parts.stopping]);
+    const tree = await this.contents.tree(content, limit);
+    const taken = { origin: { kind: "import", of: content }, recipe: undefined } as const;
+    const image = await takeImage(this.#parts, tree, taken, limit);
+    return name === undefined ? image : this.catalogue.name(image.id, name);
+  }
+
   /** What belongs to no image, build or upload. */
   async sweep(): Promise<Leak[]> {
     const { layers, catalogue } = this.#parts;
@@ -153,6 +166,9 @@ export class ImageService {
     const logs = (await this.#logs.strays(imageIds, Date.now())).map(
       (what): Leak => ({ kind: "file", what, remove: () => rm(what, { force: true }) }),
     );
-    return [...mounts, ...strays, ...unused, ...contents, ...logs];
+    const pulls = (await this.pulls.strays()).map(
+      (what): Leak => ({ kind: "file", what, remove: () => layers.removeTree(what) }),
+    );
+    return [...mounts, ...strays, ...unused, ...contents, ...logs, ...pulls];
   }
 }

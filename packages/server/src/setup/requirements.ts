@@ -77,6 +77,7 @@ export const requirements: readonly Requirement[] = [
     versionArgv: ["mkfs.ext4", "-V"],
   }),
   program({ name: "mmdebstrap", why: "making the base image", packages: ["mmdebstrap"] }),
+  program({ name: "skopeo", why: "pulling images of registries", packages: ["skopeo"] }),
   compiler,
   nativePrograms,
   runsc,
