@@ -1,10 +1,10 @@
 /** What a COPY or ADD writes into a new layer, as an archive to unpack at its root. */
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { AtollError } from "../error.ts";
 import { placeIn } from "../layers/place.ts";
 import { padding, readTar, type TarHeader, tarEnd, tarHeader } from "../layers/tar.ts";
+import { decompressed } from "./decompressed.ts";
 import type { Source } from "./find-sources.ts";
 import type { Owner } from "./image-user.ts";
 import { baseName, bytesOf, type SourceTree, type TreeEntry, textOf } from "./source-tree.ts";
@@ -191,18 +191,9 @@ async function archiveOf(tree: SourceTree, entry: TreeEntry): Promise<AsyncItera
     const hint = "Compress it with gzip or zstd, or unpack it with RUN.";
     throw new AtollError("unsupported", `cannot unpack ${textOf(entry.name)}: it is compressed with bzip2 or xz`, hint);
   }
-  const open = () => {
-    const source = tree.open(entry);
-    if (magic.startsWith("1f8b")) return decompressed(source, createGunzip());
-    return magic.startsWith("28b52ffd") ? decompressed(source, createZstdDecompress()) : source;
-  };
+  const open = () => decompressed(tree.open(entry), magic);
   const header = await beginning(open(), 512).catch(() => Buffer.alloc(0));
   return header.toString("latin1", 257, 262) === "ustar" ? open() : undefined;
-}
-
-async function* decompressed(source: AsyncIterable<Buffer>, through: NodeJS.ReadWriteStream): AsyncGenerator<Buffer> {
-  const { compose, Readable } = await import("node:stream");
-  yield* compose(Readable.from(source), through) as AsyncIterable<Buffer>;
 }
 
 async function beginning(source: AsyncIterable<Buffer>, length: number): Promise<Buffer> {

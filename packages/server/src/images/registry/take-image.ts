@@ -1,7 +1,5 @@
 /** Layers of a portable image become layers of ours, each once: they are found again by what they and those below consist of. */
 import { createHash } from "node:crypto";
-import { compose, Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import type { ImageOrigin, Image as ImageView } from "@atoll/protocol";
 import { AtollError } from "../../error.ts";
 import { randomText } from "../../id.ts";
@@ -9,6 +7,7 @@ import type { LayerStore } from "../../layers/layer-store.ts";
 import { unpack } from "../../layers/unpack.ts";
 import type { Store } from "../../store/store.ts";
 import { type Catalogue, checkDepth } from "../catalogue.ts";
+import { decompressed } from "../decompressed.ts";
 import { digestOf } from "../recipe.ts";
 import type { SourceTree, TreeEntry } from "../source-tree.ts";
 import { type PortableLayer, readImage } from "./read-image.ts";
@@ -61,7 +60,7 @@ async function takeLayer(
   const id = `ly-${randomText(22)}`;
   const fill = async (directory: string) => {
     const hash = createHash("sha256");
-    const source = hashed(await decompressed(tree, entry), hash);
+    const source = hashed(await uncompressed(tree, entry), hash);
     await unpack(layers, source, directory, `${directory}.tar`, { limits, hasWhiteouts: true }, signal);
     if (`sha256:${hash.digest("hex")}` !== diffId)
       throw new AtollError("invalid_argument", "cannot take the image: a layer is damaged", "Make the archive anew.");
@@ -86,15 +85,11 @@ async function* hashed(
   }
 }
 
-async function decompressed(tree: SourceTree, entry: TreeEntry): Promise<AsyncIterable<Buffer>> {
+async function uncompressed(tree: SourceTree, entry: TreeEntry): Promise<AsyncIterable<Buffer>> {
   let magic = "";
   for await (const piece of tree.open(entry)) {
     magic = piece.toString("hex", 0, 4);
     break;
   }
-  const source = tree.open(entry);
-  if (magic.startsWith("1f8b")) return compose(Readable.from(source), createGunzip()) as AsyncIterable<Buffer>;
-  return magic === "28b52ffd"
-    ? (compose(Readable.from(source), createZstdDecompress()) as AsyncIterable<Buffer>)
-    : source;
+  return decompressed(tree.open(entry), magic);
 }
