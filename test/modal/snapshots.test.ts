@@ -1,6 +1,7 @@
 /** Snapshots of files and mounted images of the official npm client, in both families of its calls. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { defaultClient } from "@atoll/sdk";
 import type { Sandbox } from "modal";
 import { useServer } from "../support/server.ts";
 import { useModal } from "./client.ts";
@@ -11,6 +12,10 @@ const using = useModal("modal-snapshots");
 async function sh(sandbox: Sandbox, script: string): Promise<string> {
   const shell = await sandbox.exec(["sh", "-c", script]);
   return await shell.stdout.readText();
+}
+
+async function expiryOf(image: string): Promise<string | undefined> {
+  return (await defaultClient().request("getImage", { params: { image } })).expiresAt;
 }
 
 for (const [family, name] of [
@@ -25,6 +30,8 @@ for (const [family, name] of [
     const whole = await first.snapshotFilesystem();
     const part = await first.snapshotDirectory("/data", { ttlMs: null });
     for (const { imageId } of [whole, part]) assert.match(imageId, /^im-/);
+    assert.ok(Date.parse((await expiryOf(whole.imageId)) ?? "") > Date.now());
+    assert.equal(await expiryOf(part.imageId), undefined);
     await using second = {
       sandbox: await modal.sandboxes.create(app, whole, { timeoutMs: 120_000 }),
       [Symbol.asyncDispose]: () => second.sandbox.terminate(),

@@ -23,7 +23,7 @@ export function snapshotRpcs({ images }: Core): Rpcs<TaskCall> {
       TaskSnapshotFilesystemRequestSchema,
       TaskSnapshotFilesystemResponseSchema,
       async (request, call: TaskCall) => {
-        const { image } = await images.snapshot(target(request, call), {}, call.signal);
+        const { image } = await images.snapshot(target(request, call), lifetime(request), call.signal);
         return { imageId: image.id };
       },
     ),
@@ -31,7 +31,8 @@ export function snapshotRpcs({ images }: Core): Rpcs<TaskCall> {
       TaskSnapshotDirectoryRequestSchema,
       TaskSnapshotDirectoryResponseSchema,
       async (request, call: TaskCall) => {
-        const { image } = await images.snapshot(target(request, call), { path: text(request.path) }, call.signal);
+        const wanted = { path: text(request.path), ...lifetime(request) };
+        const { image } = await images.snapshot(target(request, call), wanted, call.signal);
         return { imageId: image.id };
       },
     ),
@@ -64,6 +65,20 @@ function target({ taskId, containerId, customerSuppliedEncryptionKey: key }: Tar
       "Leave it out.",
     );
   return checkTask(taskId, call.sandboxId);
+}
+
+const longestTtlSeconds = 10n * 365n * 86_400n;
+
+/** Clients send a number in each case: -1 for an image that is to stay. */
+function lifetime({ ttlSeconds }: { readonly ttlSeconds?: bigint | undefined }): { readonly ttlMs?: number } {
+  if (ttlSeconds === undefined || ttlSeconds === -1n) return {};
+  if (ttlSeconds < 1n || ttlSeconds > longestTtlSeconds)
+    throw new AtollError(
+      "invalid_argument",
+      `cannot keep a snapshot for ${ttlSeconds} seconds`,
+      "Name 1 second to 10 years.",
+    );
+  return { ttlMs: Number(ttlSeconds) * 1000 };
 }
 
 /** Paths come as bytes. @throws AtollError invalid_argument for what is not UTF-8 */
