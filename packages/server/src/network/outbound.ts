@@ -40,9 +40,10 @@ function rangeOf(cidr: string): Range {
 /**
  * nftables commands that take a slot from one policy to another, for one transaction; none when they are the same.
  * @param from what the gateway has now; undefined for nothing at all
+ * @param to undefined for nothing at all
  */
-export function changes(slot: string, from: Outbound | undefined, to: Outbound): string[] {
-  const [had, has] = [from ? elements(slot, from) : [], elements(slot, to)];
+export function changes(slot: string, from: Outbound | undefined, to: Outbound | undefined): string[] {
+  const [had, has] = [from ? elements(slot, from) : [], to ? elements(slot, to) : []];
   const [old, wanted] = [new Set(had), new Set(has)];
   return [
     ...had.filter((element) => !wanted.has(element)).map((element) => `delete element inet atoll ${element}`),

@@ -12,7 +12,8 @@ const stepLimitMs = 20_000;
 
 interface Change {
   readonly slot: string;
-  readonly to: Outbound;
+  /** Undefined when the slot is gone. */
+  readonly to: Outbound | undefined;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -53,7 +54,16 @@ export class NetworkPolicies {
   }
 
   /** Settles once the policy holds, for packets of open connections too. */
-  async set(slot: string, to: Outbound): Promise<void> {
+  set(slot: string, to: Outbound): Promise<void> {
+    return this.#change(slot, to);
+  }
+
+  /** Leaves nothing of a slot in the sets. */
+  remove(slot: string): Promise<void> {
+    return this.#change(slot, undefined);
+  }
+
+  async #change(slot: string, to: Outbound | undefined): Promise<void> {
     const done = Promise.withResolvers<void>();
     this.#waiting.push({ slot, to, done });
     this.#working ??= this.#work();
@@ -82,7 +92,10 @@ export class NetworkPolicies {
       const changed = await this.#launcher.run(["nft", "-f", "-"], options);
       if (changed.exitCode !== 0) throw failed(changed.stderr);
     }
-    for (const [slot, to] of last) this.#has.set(slot, to);
+    for (const [slot, to] of last) {
+      if (to) this.#has.set(slot, to);
+      else this.#has.delete(slot);
+    }
   }
 }
 

@@ -3,7 +3,6 @@ import { readdir } from "node:fs/promises";
 import { AtollError } from "../error.ts";
 import type { Launcher } from "../launcher/client.ts";
 import { type Gateway, slotPrefix } from "./gateway.ts";
-import { open } from "./outbound.ts";
 import type { NetworkPolicies } from "./policies.ts";
 import { gatewayAddress, slotLimit } from "./subnet.ts";
 
@@ -176,7 +175,7 @@ export class NetworkSlots {
 
   /** Those that are gone leave nothing of their policies behind. When that fails, making the slot anew tries it again. */
   async #clean(names: readonly string[]): Promise<void> {
-    await Promise.all(names.map((name) => this.#policies.set(name, open))).catch(this.#options.onError);
+    await Promise.all(names.map((name) => this.#policies.remove(name))).catch(this.#options.onError);
   }
 
   #forget(name: string): void {

@@ -60,6 +60,10 @@ test("a change takes away what is not allowed any more, adds what is new, and to
   ]);
   assert.deepEqual(changes("slot7", open, open), []);
   assert.equal(changes("slot7", undefined, open).length, 2);
+  assert.deepEqual(changes("slot7", open, undefined), [
+    `delete element inet atoll joined { "slot7" }`,
+    `delete element inet atoll open { "slot7" }`,
+  ]);
 });
 
 test("what nft lists is read back as what was added", () => {
