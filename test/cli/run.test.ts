@@ -159,8 +159,15 @@ describe("atoll run", () => {
   });
 
   test("--block-network leaves loopback alone", async () => {
-    const script = "import socket; print(socket.if_nameindex())";
-    assert.equal(await succeed("run", "--block-network", "--", "python3", "-c", script), "[(1, 'lo')]");
+    const script = `
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(server.getsockname())
+print("inside")
+socket.create_connection(("192.0.2.1", 80), 20)`;
+    const { code, stdout, stderr } = await atoll(["run", "--block-network", "--", "python3", "-c", script]);
+    assert.deepEqual([code, stdout], [1, "inside\n"]);
+    assert.match(stderr, /Error: \[Errno \d+\]/);
   });
 
   test("-t gives the command a terminal", async () => {

@@ -9,6 +9,9 @@ useServer();
 
 const MiB = 1024 ** 2;
 
+/** Processes with a limit of 64: gVisor counts late, see docs/limitations.md. */
+const mostSeen = { container: 64, gvisor: 192 };
+
 /** Writes to every page until there is no more. */
 const eatMemory = `
 blocks = []
@@ -72,11 +75,12 @@ try:
         children.append(pid)
     print("no limit")
 except OSError as error:
-    print(errno.errorcode[error.errno], 20 < len(children) <= 64)
+    print(errno.errorcode[error.errno], 20 < len(children) <= ${mostSeen[isolation]}, len(children))
 for pid in children: os.kill(pid, signal.SIGKILL)
 for pid in children: os.waitpid(pid, 0)`,
     );
-    assert.deepEqual([ended.stdout, ended.stderr, ended.returncode], ["EAGAIN True\n", "", 0]);
+    assert.match(ended.stdout, /^EAGAIN True /);
+    assert.deepEqual([ended.stderr, ended.returncode], ["", 0]);
     assert.equal((await shell(sandbox, "echo alive")).stdout, "alive\n");
   });
 

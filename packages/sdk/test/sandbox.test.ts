@@ -117,10 +117,10 @@ test("every option reaches the server under its name there", async (t) => {
 test("an option that does not exist is an InvalidError that names it, and nothing is sent", async (t) => {
   const server = await serverWith(t);
   const { client } = server;
-  const wrong = { client, encryptedPorts: [8000] } as sdk.SandboxCreateOptions;
+  const wrong = { client, ports: [8000] } as sdk.SandboxCreateOptions;
   await assert.rejects(Sandbox.create("true", wrong), (error) => {
     assert.ok(error instanceof InvalidError);
-    assert.match(error.message, /encryptedPorts/);
+    assert.match(error.message, /no option ports/);
     assert.match(error.hint, /timeoutMs/);
     return true;
   });
