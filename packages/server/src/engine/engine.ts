@@ -28,6 +28,12 @@ export interface Engine {
   /** Has the holder reach what the policy says from now on, on open connections too. It is open when it is prepared. */
   setNetwork(record: HolderRecord, policy: NetworkPolicy): Promise<void>;
 
+  /**
+   * Gives nothing that a record of an earlier server names to anyone else, until it is destroyed. Comes before anything is made, for every
+   * record that is to be adopted or destroyed.
+   */
+  reserve(record: HolderRecord): void;
+
   /** Finds the holder of a record again after a restart of the server; undefined when it no longer runs. */
   adopt(record: HolderRecord, signal: AbortSignal): Promise<Holder | undefined>;
 

@@ -11,9 +11,14 @@ import { begin } from "./starting.ts";
 
 const adoptTimeoutMs = 30_000;
 
-/** Knows its processes and their output again. Comes before the first request is served, which may be about any of them. */
+/**
+ * Knows its processes and their output again, and keeps what its holder has from others; one that is finished may have to be destroyed still.
+ * Comes before the first request is served, which may be about any of them.
+ */
 export function recall(live: LiveSandbox): void {
+  const { holder, isDestroyed } = live.row;
   live.isStored = true;
+  if (holder && !isDestroyed) live.context.levels.reserve(holder);
   live.isAdopting = !live.isFinished;
   if (live.isAdopting) live.processes.adopt((row, stream) => keptBytes(live, row, stream));
 }

@@ -1,5 +1,5 @@
 import type { Isolation, IsolationStatus } from "@atoll/protocol";
-import type { Engine, EngineCheck } from "../engine/engine.ts";
+import type { Engine, EngineCheck, HolderRecord } from "../engine/engine.ts";
 import { AtollError, messageOf } from "../error.ts";
 
 /** Strongest first. */
@@ -23,6 +23,11 @@ export class IsolationLevels {
       "isolation_unavailable",
       `cannot use the isolation level ${level}: this server has no engine for it`,
     );
+  }
+
+  /** See `Engine.reserve`. */
+  reserve(record: HolderRecord): void {
+    this.#engines.get(record.isolation)?.reserve(record);
   }
 
   /** The level asked for, or the strongest that works. @throws AtollError isolation_unavailable, which says why */

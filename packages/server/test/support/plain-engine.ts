@@ -63,6 +63,9 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine & { readon
       fail("claim");
       return { root: "" };
     },
+    reserve: (record) => {
+      keys.add(record.key);
+    },
     adopt: async (record) => {
       if (!isAlive(record)) return undefined;
       keys.add(record.key);

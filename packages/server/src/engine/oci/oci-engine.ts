@@ -235,11 +235,14 @@ export class OciEngine implements Engine {
     return this.#machine.policies.set(String(details.slot), outbound(policy));
   }
 
-  async adopt(record: HolderRecord, signal: AbortSignal): Promise<Holder | undefined> {
-    signal.throwIfAborted();
+  reserve(record: HolderRecord): void {
     this.#keys.add(record.key);
     if (this.#runtime.hasUserNamespace) this.#machine.uids.adopt(Number(record.details.uidBase));
     this.#machine.slots.adopt(String(record.details.slot));
+  }
+
+  async adopt(record: HolderRecord, signal: AbortSignal): Promise<Holder | undefined> {
+    signal.throwIfAborted();
     // An earlier daemon may have been killed while it copied.
     await letGoOfUpper(this.#machine.launcher, this.#copyPoint(record.key));
     await this.#machine.cgroups.thaw(record.key);
