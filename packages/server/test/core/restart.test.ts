@@ -201,3 +201,13 @@ test("the values of secrets and of variables are nowhere in the state directory"
     assert.ok(!readFileSync(join(parentPath, name)).includes(planted), `${name} has the value`);
   }
 });
+
+test("what a finished sandbox still holds when its server stops is kept from others by the next server", async (t) => {
+  const first = await testServer(t, { engine: { fails: (step) => step === "destroy" } });
+  const { id } = await first.client.shell("true");
+  while ((await first.client.wait(id)).state !== "finished");
+  await first.stop();
+  const reserved: string[] = [];
+  await testServer(t, { directory: first.directory, engine: { onReserve: (key) => reserved.push(key) } });
+  assert.deepEqual(reserved, [id.slice(3)]);
+});

@@ -22,6 +22,8 @@ export interface PlainEngineOptions {
   readonly prepareMs?: number;
   /** What usage() says was killed for want of memory. */
   readonly oomKills?: () => number;
+  /** Told each key that is reserved. */
+  readonly onReserve?: (key: string) => void;
 }
 
 /** @returns an engine that also tells which holders it has, by their keys */
@@ -63,8 +65,9 @@ export function plainEngine(options: PlainEngineOptions = {}): Engine & { readon
       fail("claim");
       return { root: "" };
     },
-    reserve: (record) => {
-      keys.add(record.key);
+    reserve: ({ key }) => {
+      options.onReserve?.(key);
+      keys.add(key);
     },
     adopt: async (record) => {
       if (!isAlive(record)) return undefined;
