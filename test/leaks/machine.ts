@@ -122,8 +122,8 @@ function without(lines: readonly string[], name: RegExp): string[] {
     .sort();
 }
 
-/** More than a batch of slots is never named ahead, see network/slots.ts. */
-const mostAhead = 64;
+/** A batch of slots is named ahead, see network/slots.ts, and a daemon that was killed leaves what it had named. */
+const mostAhead = 128;
 
 /**
  * The rules with each slot's elements of sets counted. Slots that are likely to be made next are in the sets `joined` and `open` already;
