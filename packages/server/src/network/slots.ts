@@ -114,7 +114,9 @@ export class NetworkSlots {
     try {
       await this.#policies.fresh(name, this.#following(index));
       const script = slotScript(name, address, this.#gateway.mtu);
-      const made = await this.#launcher.run(["sh", "-e"], { stdin: script, signal, timeoutMs: stepLimitMs });
+      // Never ended in the middle: what its programs were about to make would appear after it was looked for.
+      const made = await this.#launcher.run(["sh", "-e"], { stdin: script, timeoutMs: stepLimitMs });
+      signal.throwIfAborted();
       if (made.exitCode !== 0) throw new AtollError("internal", `cannot make a network slot: ${made.stderr.trim()}`);
       return { name, namespace: `${namespaces}/${name}`, address };
     } catch (error) {
