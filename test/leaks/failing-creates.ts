@@ -11,6 +11,7 @@ import { join } from "node:path";
 import type { Engine, HolderRecord } from "../../packages/server/src/engine/engine.ts";
 import { openEngines } from "../../packages/server/src/engine/engines.ts";
 import { Launcher } from "../../packages/server/src/launcher/client.ts";
+import { findProgram } from "../../packages/server/src/setup/programs.ts";
 import { checkout } from "../support/server.ts";
 import { type Attempt, type Fault, faults, type Step } from "./faults.ts";
 import { type Snapshot, settledDifference, snapshot, type Watched } from "./machine.ts";
@@ -109,6 +110,7 @@ const engines = await openEngines(
     stateDirectory: state,
     initBinary: join(checkout, "native/build/init"),
     runscBinary: runsc,
+    crunBinary: await findProgram("crun"),
     subnet: undefined,
     defaultDiskBytes: 64 * 1024 ** 2,
     readySlots: 0,

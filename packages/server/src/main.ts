@@ -13,6 +13,7 @@ import { startServer } from "./server.ts";
 import { baseImageRecipe } from "./setup/base-image-recipe.ts";
 import { findBaseImage } from "./setup/ensure-base-image.ts";
 import { distributionOf, readMachine } from "./setup/machine.ts";
+import { findProgram } from "./setup/programs.ts";
 import { findRunsc } from "./setup/runsc.ts";
 import { type StateDirectory, takeStateDirectory } from "./state-directory.ts";
 
@@ -35,8 +36,7 @@ async function main(): Promise<void> {
 async function serve(config: Config, state: StateDirectory, log: Logger, ending: AbortSignal): Promise<void> {
   const starting = AbortSignal.any([ending, AbortSignal.timeout(startTimeoutMs)]);
   const launcher = await openLauncher(state, log, starting);
-  const runsc = await findRunsc(state.path, starting);
-  const engines = await openEngines(launcher, enginesOptions(config, state, log, runsc?.path), starting);
+  const engines = await openEngines(launcher, await enginesOptions(config, state, log, starting), starting);
   const server = await startServer({
     config,
     state,
@@ -56,11 +56,12 @@ async function serve(config: Config, state: StateDirectory, log: Logger, ending:
   launcher.close();
 }
 
-function enginesOptions(config: Config, state: StateDirectory, log: Logger, runscBinary: string | undefined) {
+async function enginesOptions(config: Config, state: StateDirectory, log: Logger, signal: AbortSignal) {
   return {
     stateDirectory: state.path,
     initBinary: native("init"),
-    runscBinary,
+    runscBinary: (await findRunsc(state.path, signal))?.path,
+    crunBinary: await findProgram("crun"),
     subnet: config.subnet,
     defaultDiskBytes: config.defaultDiskBytes,
     readySlots: config.readySlots,

@@ -1,10 +1,9 @@
 /** Opens everything that sandboxes are made with on this machine, and closes it again. */
 import { createHash } from "node:crypto";
-import { chmod, copyFile, mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Isolation } from "@atoll/protocol";
 import { Cgroups } from "../cgroups/cgroups.ts";
-import { AtollError } from "../error.ts";
 import type { Launcher } from "../launcher/client.ts";
 import { openGateway } from "../network/gateway.ts";
 import { NetworkPolicies } from "../network/policies.ts";
@@ -12,16 +11,17 @@ import { NetworkSlots } from "../network/slots.ts";
 import type { Engine, Leak } from "./engine.ts";
 import { crun } from "./oci/crun.ts";
 import { OciEngine, type Places } from "./oci/oci-engine.ts";
+import { readOnlyHolderRoot, readOnlyProgram } from "./oci/read-only.ts";
 import { runsc } from "./oci/runsc.ts";
-import { carriedMounts, rootMount } from "./oci/spec.ts";
 import { UidRanges } from "./oci/uid-ranges.ts";
 
 export interface EnginesOptions {
   readonly stateDirectory: string;
   /** The static init that every holder runs. */
   readonly initBinary: string;
-  /** Path of runsc; undefined when it is not installed. */
+  /** Paths of the runtimes; undefined for one that is not installed. */
   readonly runscBinary: string | undefined;
+  readonly crunBinary: string | undefined;
   /** The /16 for sandboxes; a free one when undefined. */
   readonly subnet: string | undefined;
   readonly defaultDiskBytes: number;
@@ -64,9 +64,12 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
     defaultDiskBytes: options.defaultDiskBytes,
   };
   const engine = join(options.stateDirectory, "engine");
+  const { runscBinary, crunBinary } = options;
   const runtimes = [
-    ...(options.runscBinary === undefined ? [] : [runsc(launcher, options.runscBinary, engine)]),
-    crun(launcher, engine),
+    ...(runscBinary === undefined ? [] : [runsc(launcher, runscBinary, engine)]),
+    ...(crunBinary === undefined
+      ? []
+      : [crun(launcher, await readOnlyProgram(launcher, crunBinary, engine, signal), engine)]),
   ];
   const engines = new Map(runtimes.map((runtime) => [runtime.isolation, new OciEngine(runtime, machine)] as const));
   return {
@@ -87,7 +90,6 @@ async function makePlaces(launcher: Launcher, options: EnginesOptions, signal: A
   const places = {
     bundles: at("engine", "bundles"),
     disks: at("store", "disks"),
-    holderRoot: at("engine", `holder-${await digest(options.initBinary)}`),
     empty: at("engine", "empty"),
   };
   // The mapped root of a container has to pass through on its way to the holder's root and to its control directory.
@@ -97,32 +99,8 @@ async function makePlaces(launcher: Launcher, options: EnginesOptions, signal: A
   }
   for (const directory of [at("store"), places.disks]) await mkdir(directory, { recursive: true, mode: 0o711 });
   await mkdir(places.empty, { recursive: true, mode: 0o555 });
-  await makeHolderRoot(launcher, places.holderRoot, options.initBinary, signal);
-  return places;
-}
-
-async function digest(path: string): Promise<string> {
-  return createHash("sha256")
-    .update(await readFile(path))
-    .digest("hex")
-    .slice(0, 16);
-}
-
-/**
- * One directory serves all holders, so it is mounted read-only below itself: even a sandbox that took over its init and its runtime's view
- * of files must not reach the program that the next sandbox starts with.
- */
-async function makeHolderRoot(launcher: Launcher, root: string, init: string, signal: AbortSignal): Promise<void> {
-  const mounts = await readFile("/proc/self/mountinfo", "utf8");
-  if (mounts.split("\n").some((line) => line.split(" ")[4] === root)) return;
-  await rm(root, { recursive: true, force: true });
-  for (const name of [...carriedMounts, "sys", "etc", "tmp", rootMount])
-    await mkdir(join(root, name), { recursive: true, mode: 0o755 });
-  await copyFile(init, join(root, "init"));
-  await chmod(join(root, "init"), 0o755);
-  const mounted = await launcher.run(["mount", "--bind", "-o", "ro", root, root], { signal, timeoutMs: 10_000 });
-  if (mounted.exitCode !== 0)
-    throw new AtollError("internal", `cannot mount the holders' root: ${mounted.stderr.trim()}`);
+  const holderRoot = await readOnlyHolderRoot(launcher, options.initBinary, at("engine"), signal);
+  return { ...places, holderRoot };
 }
 
 interface Swept {

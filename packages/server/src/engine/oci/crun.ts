@@ -7,17 +7,23 @@ import { carriedMounts, containerSpec, rootMount } from "./spec.ts";
 
 const stepLimitMs = 30_000;
 
+/**
+ * Against CVE-2019-5736 crun executes a copy of itself, which it mounts on a new file in /tmp for each start; killed in between, it leaves both.
+ * With this, and only from a read-only mount, it takes itself for that copy.
+ */
+const isItsOwnCopy = { PATH: process.env.PATH ?? "", _LIBCONTAINER_CLONED_BINARY: "1" };
+
 /** Containers: https://github.com/containers/crun. Cgroups are ours, so that limits can be set later than the start. */
-export function crun(launcher: Launcher, stateDirectory: string): Runtime {
+export function crun(launcher: Launcher, binary: string, stateDirectory: string): Runtime {
   const root = join(stateDirectory, "crun");
-  const command = ["crun", `--root=${root}`, "--cgroup-manager=disabled"];
+  const command = [binary, `--root=${root}`, "--cgroup-manager=disabled"];
   let filter: string | undefined;
 
   async function start({ key, bundle, cgroups }: StartRequest, signal: AbortSignal) {
     const pidFile = join(bundle, "pid");
     const log = join(bundle, "log");
     const argv = [...command, `--log=${log}`, "run", "--detach", `--bundle=${bundle}`, `--pid-file=${pidFile}`, key];
-    await runDetached(launcher, argv, { cgroups, log, signal });
+    await runDetached(launcher, argv, { env: isItsOwnCopy, cgroups, log, signal });
     filter ??= await compiledFilter(join(root, key));
     return launcher.watch(Number(await readFile(pidFile, "utf8")), signal);
   }
