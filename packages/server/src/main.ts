@@ -8,6 +8,7 @@ import { openEngines } from "./engine/engines.ts";
 import { AtollError, messageOf } from "./error.ts";
 import { Launcher } from "./launcher/client.ts";
 import { enterLauncher } from "./launcher/enter.ts";
+import { limitLogFile } from "./log-file.ts";
 import { type Image, onlyBaseImage } from "./sandboxes/image.ts";
 import { startServer } from "./server.ts";
 import { baseImageRecipe } from "./setup/base-image-recipe.ts";
@@ -24,6 +25,7 @@ const endTimeoutMs = 30_000;
 async function main(): Promise<void> {
   const config = configFrom(process.env);
   const log = pino({ level: config.logLevel });
+  using _limit = limitLogFile(process.stdout.fd, log);
   const state = takeStateDirectory(config.stateDirectory);
   const ending = endSignal(log);
   try {

@@ -11,8 +11,8 @@ export const serve = defineVerb({
   usage: "",
   description:
     "Sets this machine up if need be and runs its server: in the foreground, logging to stdout, until Ctrl-C; or with --detach\n" +
-    "in the background, logging to log/server.log in the state directory. Ending the server leaves its sandboxes running for the\n" +
-    "next one; atoll stop ends them too.",
+    "in the background, logging to log/server.log in the state directory (turned over at 32 MiB, to server.log.1). Ending the server\n" +
+    "leaves its sandboxes running for the next one; atoll stop ends them too.",
   options: {
     detach: flag("Return once the server answers, and print its address.", "d"),
     listen: one("HOST:PORT", "Where to listen; a free port of 127.0.0.1 when absent, or ATOLL_LISTEN.", text),
