@@ -27,6 +27,7 @@ const expected: { readonly [program: string]: string | RegExp } = {
   hello: "Hello, world!\n\n",
   image: /^workdir \/app\nadd .*\/image\.ts to \/app\nrun wc -l .*\nbuilt in \d+ ms\nhello, 16 lines\n\n$/,
   "idle-timeout": "in use for longer than that\n\nEnded: idle_timed_out\n",
+  jupyter: /^Jupyter URL: https:\/\/[a-z2-7]{26}\.localhost:\d+\/tree\?token=\S{36}\n$/,
   poll: "Still running\nCompleted with 0\n",
   "python-repl": /the answer is 42[\s\S]*\n1\.5[\s\S]*\nexit code: 0\n$/,
   readiness: "status: 200\n\n",
@@ -39,6 +40,7 @@ const expected: { readonly [program: string]: string | RegExp } = {
   terminal: /[\r\n]Hello from \/dev\/pts\/0 40x120\r\n/,
   terminate: "Terminated with exit code 137\nWithout an exception: terminated\n",
   timeout: "Sandbox timed out with exit code 124\n",
+  vite: /^Preview: https:\/\/[a-z2-7]{26}\.localhost:\d+\n$/,
   volumes:
     "gvisor from outside: kept\nkept a b\na read-only mount: Read-only file system\n" +
     "container from outside: kept\nkept a b\na read-only mount: Read-only file system\n",
