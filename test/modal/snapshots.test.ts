@@ -57,6 +57,19 @@ test("a directory is mounted empty without an image", async () => {
   assert.match(await sh(sandbox, "ls /usr/share"), /doc/);
 });
 
+test("an image that is mounted where one is already takes its place", async () => {
+  await using client = await using("1");
+  const sandbox = await client.create();
+  await sh(sandbox, "mkdir /one /two; echo 1 > /one/file; echo 2 > /two/file");
+  const [one, two] = [await sandbox.snapshotDirectory("/one"), await sandbox.snapshotDirectory("/two")];
+  await sandbox.mountImage("/mnt", one);
+  assert.equal(await sh(sandbox, "cat /mnt/file; touch /mnt/own"), "1\n");
+  await sandbox.mountImage("/mnt", two);
+  assert.equal(await sh(sandbox, "cat /mnt/file; ls /mnt"), "2\nfile\n");
+  await sandbox.unmountImage("/mnt");
+  assert.equal(await sh(sandbox, "ls /mnt"), "");
+});
+
 test("a snapshot that is to be encrypted is refused, and a path that is not there is named", async () => {
   await using client = await using("1");
   const sandbox = await client.create();

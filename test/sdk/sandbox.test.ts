@@ -109,6 +109,23 @@ test("a name is taken until its sandbox has finished", async () => {
   assert.notEqual(second.id, first.id);
 });
 
+test("a running sandbox takes another name, unless that is taken or the sandbox has finished", async () => {
+  const names = ["old", "new", "other"].map((word) => `${word}-${process.pid}`);
+  const [before = "", after = "", taken = ""] = names;
+  await using sandbox = await Sandbox.create({ app, name: before });
+  await using other = await Sandbox.create({ app, name: taken });
+  await sandbox.setName(after);
+  assert.equal(sandbox.lastInfo.name, after);
+  assert.equal((await Sandbox.fromName(app, after)).id, sandbox.id);
+  await assert.rejects(Sandbox.fromName(app, before), sdk.NotFoundError);
+  await sandbox.setName(after);
+  await assert.rejects(sandbox.setName(taken), sdk.ConflictError);
+  await assert.rejects(sandbox.setName("no spaces"), sdk.InvalidError);
+  await other.terminate();
+  await assert.rejects(other.setName("late"), sdk.ConflictError);
+  await sandbox.setName(taken);
+});
+
 test("sandboxes are listed by app, tags and state, newest first", async () => {
   const run = `${process.pid}-${Math.random()}`;
   const made: Sandbox[] = [];

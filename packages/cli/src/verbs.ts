@@ -83,6 +83,12 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/network.ts")).network,
   },
   {
+    name: "rename",
+    summary: "Give a sandbox another name",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/rename.ts")).rename,
+  },
+  {
     name: "tag",
     summary: "Show, set or remove a sandbox's tags",
     group: "Sandboxes",

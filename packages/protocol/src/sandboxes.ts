@@ -223,6 +223,14 @@ export const sandboxRoutes = {
     body: Type.Object({ tags: SandboxCreate.properties.tags }, closed),
     response: Sandbox,
   },
+  renameSandbox: {
+    method: "PUT",
+    path: "/v1/sandboxes/{sandboxId}/name",
+    summary: "Give the sandbox a name, in place of the one it may have",
+    params: ofSandbox,
+    body: Type.Object({ name: Name }, closed),
+    response: Sandbox,
+  },
   updateNetworkPolicy: {
     method: "PUT",
     path: "/v1/sandboxes/{sandboxId}/network-policy",

@@ -9,7 +9,13 @@ import { closed } from "./values.ts";
 const longestTtlMs = 315_360_000_000;
 
 export const Snapshot = Type.Object(
-  { image: Image, pausedMs: Type.Number({ description: "How long the sandbox's processes were stopped." }) },
+  {
+    image: Image,
+    pausedMs: Type.Number({
+      description:
+        "How long the sandbox's processes were stopped; 0 when a repeated request is told of the snapshot of the first.",
+    }),
+  },
   closed,
 );
 
@@ -43,5 +49,6 @@ export const snapshotRoutes = {
     ),
     response: Snapshot,
     status: 201,
+    isIdempotent: true,
   },
 } as const satisfies Record<string, Route>;

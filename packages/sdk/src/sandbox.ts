@@ -255,7 +255,7 @@ export class Sandbox implements AsyncDisposable {
   /**
    * Mounts an image at a path of the running sandbox, which is made when missing. What is written there goes to the sandbox's disk,
    * is not part of snapshots of the file system, and is gone once it is unmounted.
-   * @throws {ConflictError} when something is mounted there; {InvalidArgumentError} for a path that cannot be
+   * @throws {ConflictError} when something uses the image that it would take the place of; {InvalidArgumentError} for a path that cannot be
    */
   async mountImage(path: string, image: Image | string, options: Options = {}): Promise<void> {
     const { signal } = options;
@@ -298,6 +298,14 @@ export class Sandbox implements AsyncDisposable {
   /** Replaces the sandbox's tags. */
   async setTags(tags: { readonly [name: string]: string }, options: Options = {}): Promise<void> {
     this.#seen(await this.#client.request("setSandboxTags", { params: this.#params, body: { tags }, ...options }));
+  }
+
+  /**
+   * Gives the sandbox a name in its app, in place of the one it may have.
+   * @throws {ConflictError} when another sandbox that runs has the name, or this one has finished
+   */
+  async setName(name: string, options: Options = {}): Promise<void> {
+    this.#seen(await this.#client.request("renameSandbox", { params: this.#params, body: { name }, ...options }));
   }
 
   /**

@@ -576,7 +576,7 @@ export type SecretUpdate = {
 
 export type Snapshot = {
   readonly image: Image;
-  /** How long the sandbox's processes were stopped. */
+  /** How long the sandbox's processes were stopped; 0 when a repeated request is told of the snapshot of the first. */
   readonly pausedMs: number;
 };
 
@@ -854,6 +854,16 @@ export interface Operations {
       /** Labels to find sandboxes by. */
       readonly tags?: { readonly [name: string]: string } | undefined;
     };
+    readonly response: Sandbox;
+  };
+  /** Give the sandbox a name, in place of the one it may have. */
+  readonly renameSandbox: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: TokenCreate;
     readonly response: Sandbox;
   };
   /** Replace what the sandbox may reach, on open connections too. */
@@ -1713,6 +1723,7 @@ export const operations = {
   waitSandboxReady: { method: "GET", path: "/v1/sandboxes/{sandboxId}/ready" },
   terminateSandbox: { method: "POST", path: "/v1/sandboxes/{sandboxId}/terminate" },
   setSandboxTags: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/tags" },
+  renameSandbox: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/name" },
   updateNetworkPolicy: { method: "PUT", path: "/v1/sandboxes/{sandboxId}/network-policy" },
   exec: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes", isIdempotent: true },
   listProcesses: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes" },
@@ -1751,7 +1762,7 @@ export const operations = {
   pruneImages: { method: "POST", path: "/v1/images/prune" },
   putImageContent: { method: "PUT", path: "/v1/image-contents/{digest}" },
   getImageContent: { method: "GET", path: "/v1/image-contents/{digest}" },
-  snapshotSandbox: { method: "POST", path: "/v1/sandboxes/{sandboxId}/snapshot" },
+  snapshotSandbox: { method: "POST", path: "/v1/sandboxes/{sandboxId}/snapshot", isIdempotent: true },
   listMounts: { method: "GET", path: "/v1/sandboxes/{sandboxId}/mounts" },
   mountImage: { method: "POST", path: "/v1/sandboxes/{sandboxId}/mounts" },
   unmountImage: { method: "DELETE", path: "/v1/sandboxes/{sandboxId}/mounts" },

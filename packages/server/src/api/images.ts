@@ -47,7 +47,8 @@ export function imageHandlers(
       await mounts.unmount(params.sandboxId, query.path, signal);
       return undefined;
     },
-    snapshotSandbox: ({ params, body, signal }) => images.snapshot(params.sandboxId, body, signal),
+    snapshotSandbox: ({ params, body, repeatable, signal }) =>
+      images.snapshot(params.sandboxId, body, repeatable, signal),
   };
 }
 

@@ -16,6 +16,7 @@ export function sandboxHandlers(
   | "waitSandboxReady"
   | "terminateSandbox"
   | "setSandboxTags"
+  | "renameSandbox"
   | "updateNetworkPolicy"
 > {
   return {
@@ -33,6 +34,7 @@ export function sandboxHandlers(
       sandboxes.waitReady(params.sandboxId, query.timeoutMs ?? normalWaitMs, signal),
     terminateSandbox: ({ params, signal }) => sandboxes.terminate(params.sandboxId, signal),
     setSandboxTags: ({ params, body }) => sandboxes.setTags(params.sandboxId, body.tags ?? {}),
+    renameSandbox: ({ params, body }) => sandboxes.rename(params.sandboxId, body.name),
     updateNetworkPolicy: ({ params, body }) => sandboxes.updateNetworkPolicy(params.sandboxId, body),
   };
 }

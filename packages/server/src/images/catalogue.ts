@@ -160,7 +160,7 @@ export class Catalogue implements Images {
         "Terminate its sandboxes first.",
       );
     }
-    store.durably(() => store.images.remove(row.id));
+    store.durably(() => this.#forget(row.id));
     await this.removeUnusedLayers();
   }
 
@@ -173,9 +173,15 @@ export class Catalogue implements Images {
     const removable = expired.filter(({ id }) => !used.has(id));
     if (removable.length === 0) return;
     store.durably(() => {
-      for (const { id } of removable) store.images.remove(id);
+      for (const { id } of removable) this.#forget(id);
     });
     await this.removeUnusedLayers();
+  }
+
+  /** A request that made it and is repeated makes another. */
+  #forget(id: string): void {
+    this.#parts.store.images.remove(id);
+    this.#parts.store.answers.removeFor(id);
   }
 
   /** Removes what could be built again: built images without a name that no sandbox uses. */

@@ -30,7 +30,10 @@ export class ImageMounts {
     return this.#parts.store.mounts.of(sandboxId).map(viewOf);
   }
 
-  /** @throws AtollError not_found, sandbox_finished, invalid_argument for the path, conflict when something is mounted there */
+  /**
+   * An image that is mounted there already goes.
+   * @throws AtollError not_found, sandbox_finished, invalid_argument for the path, conflict when something uses what is mounted there
+   */
   mount(sandboxId: string, path: string, image: string, signal: AbortSignal): Promise<MountView> {
     const plain = mountPath(path);
     return this.#inTurn(sandboxId, signal, (live, limit) => this.#mount(live, plain, image, limit));
@@ -44,11 +47,9 @@ export class ImageMounts {
 
   async #mount(live: LiveSandbox, path: string, image: string, signal: AbortSignal): Promise<MountView> {
     const { store, catalogue, layerPath } = this.#parts;
-    const present = store.mounts.of(live.id).find((row) => row.path === path);
-    if (present)
-      throw new AtollError("conflict", `cannot mount at ${path}: something is mounted there`, "Unmount it first.");
     const { id, layers } = await catalogue.stack(image, signal);
     using _held = catalogue.hold(layers);
+    if (store.mounts.of(live.id).some((row) => row.path === path)) await this.#unmount(live, path, signal);
     const mounted = await mountInto(
       live,
       { path, content: { layers: layers.map(layerPath), writable: "disk" } },

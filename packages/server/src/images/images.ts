@@ -7,6 +7,7 @@ import type { Leak } from "../engine/engine.ts";
 import { AtollError } from "../error.ts";
 import { newId, randomText } from "../id.ts";
 import type { LayerStore, RunHost } from "../layers/layer-store.ts";
+import type { AnswerOf, Repeatable } from "../sandboxes/answers.ts";
 import { copyWritten } from "../sandboxes/copy-written.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
@@ -92,9 +93,33 @@ export class ImageService {
 
   /**
    * Makes an image of a running sandbox's file system, or of one directory of it.
+   * @param repeatable with an idempotency key: a repetition gets the image of the first request
    * @throws AtollError not_found, sandbox_finished, unsupported for a stack that is too deep
    */
-  async snapshot(sandboxId: string, { name, path, ttlMs }: SnapshotRequest, signal: AbortSignal): Promise<Snapshot> {
+  async snapshot(
+    sandboxId: string,
+    request: SnapshotRequest,
+    repeatable: Repeatable | undefined,
+    signal: AbortSignal,
+  ): Promise<Snapshot> {
+    const { stopping } = this.#parts;
+    // A caller who can ask again is not the only one who waits for it.
+    const limit = repeatable ? stopping : AbortSignal.any([signal, stopping]);
+    let pausedMs = 0;
+    const imageId = await this.#parts.sandboxes.answers.once(repeatable, async (answer) => {
+      const made = await this.#snapshot(sandboxId, request, answer, limit);
+      pausedMs = Math.round(made.pausedMs * 10) / 10;
+      return made.imageId;
+    });
+    return { image: this.catalogue.view(imageId), pausedMs };
+  }
+
+  async #snapshot(
+    sandboxId: string,
+    { name, path, ttlMs }: SnapshotRequest,
+    answer: AnswerOf | undefined,
+    signal: AbortSignal,
+  ) {
     const { sandboxes, layers, store, catalogue } = this.#parts;
     const live = sandboxes.live(sandboxId);
     if (!live) throw new AtollError("sandbox_finished", `cannot snapshot ${sandboxId}: the sandbox has ended`);
@@ -117,9 +142,13 @@ export class ImageService {
       store.durably(() => store.layers.insert({ id, sizeBytes, createdAt: Date.now() }));
       const origin = { kind: "snapshot", of: sandboxId } as const;
       const expiresAt = ttlMs === undefined ? undefined : Date.now() + ttlMs;
-      const made = catalogue.insert({ layers: whole ? [id] : [...stack, id], config, origin, expiresAt });
-      const image = name === undefined ? made : catalogue.name(made.id, name);
-      return { image, pausedMs: Math.round(pausedMs * 10) / 10 };
+      const imageId = store.durably(() => {
+        const made = catalogue.insert({ layers: whole ? [id] : [...stack, id], config, origin, expiresAt });
+        if (answer) store.answers.insert(answer(made.id));
+        if (name !== undefined) catalogue.name(made.id, name);
+        return made.id;
+      });
+      return { imageId, pausedMs };
     } finally {
       layers.release(id);
       await catalogue.removeUnusedLayers();

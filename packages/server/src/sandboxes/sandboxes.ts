@@ -169,18 +169,23 @@ export class Sandboxes {
     return sandboxView(row);
   }
 
+  /** @throws AtollError conflict when another has the name in its app, sandbox_finished */
+  rename(id: string, name: string): Sandbox {
+    const live = this.#running(id, "name");
+    if (live.row.name === name) return this.get(id);
+    this.#checkName(live.row.app, name);
+    live.row.name = name;
+    live.save();
+    return this.get(id);
+  }
+
   /**
    * Replaces what the sandbox may reach. Settles once it holds.
    * @throws AtollError invalid_argument that names the item, sandbox_finished
    */
   async updateNetworkPolicy(id: string, policy: NetworkPolicy): Promise<Sandbox> {
     outbound(policy);
-    const live = this.live(id);
-    if (!live || live.isFinished)
-      throw new AtollError(
-        "sandbox_finished",
-        `cannot change the network policy of the sandbox ${id}: it has finished`,
-      );
+    const live = this.#running(id, "change the network policy of");
     const { row, context } = live;
     // One that is still being prepared is given the policy of its row.
     if (row.holder) await context.levels.engine(row.spec.isolation).setNetwork(row.holder, policy);
@@ -232,6 +237,13 @@ export class Sandboxes {
     return live;
   }
 
+  /** @throws AtollError not_found, sandbox_finished */
+  #running(id: string, what: string): LiveSandbox {
+    const live = this.live(id);
+    if (live && !live.isFinished) return live;
+    throw new AtollError("sandbox_finished", `cannot ${what} the sandbox ${id}: it has finished`);
+  }
+
   async #create(request: SandboxCreate, answer: AnswerOf | undefined, callerGone: AbortSignal): Promise<string> {
     const { images, levels, stopping } = this.#context;
     checkPorts(request);
@@ -278,13 +290,18 @@ export class Sandboxes {
     if (!store.apps.named(app)) {
       throw new AtollError("not_found", `cannot find the app "${app}"`, "Look it up with createIfMissing to make it.");
     }
-    const { name } = request;
-    const holder = running.find(({ row }) => name !== undefined && row.name === name && row.app === app);
-    if (holder)
-      throw new AtollError(
-        "conflict",
-        `cannot name a sandbox "${name}": ${holder.id} has that name in the app "${app}"`,
-      );
+    if (request.name !== undefined) this.#checkName(app, request.name);
+  }
+
+  #checkName(app: string, name: string): void {
+    const holder = this.#live
+      .values()
+      .find(({ row, isFinished }) => !isFinished && row.name === name && row.app === app);
+    if (!holder) return;
+    throw new AtollError(
+      "conflict",
+      `cannot name a sandbox "${name}": a sandbox of that name already exists in the app "${app}", ${holder.id}`,
+    );
   }
 
   /** Devices and environment, or why the request cannot have them: found out before anything is taken for it. */

@@ -47,7 +47,8 @@ export interface SandboxRow {
   /** Grows with every sandbox made on this machine: the order of lists, and their cursor. */
   readonly sequence: number;
   readonly app: string;
-  readonly name?: string | undefined;
+  /** Within its app, of those that have not finished. */
+  name?: string | undefined;
   readonly spec: SandboxSpec;
   /** The sealed environment of its processes. */
   readonly environment: Uint8Array;

@@ -10,7 +10,7 @@ export function sandboxTable(database: DatabaseSync): SandboxTable {
     VALUES (:id, :sequence, :app, :name, :spec, :environment, :createdAt, :tags, :state, :ending, :result, :holder,
      :isDestroyed, :gpus, :hostPorts, :startedAt, :deadlineAt, :lastActiveAt, :readyAt, :finishedAt, :timeline, :networkPolicy)`);
   const update =
-    database.prepare(`UPDATE sandboxes SET tags = :tags, state = :state, ending = :ending, result = :result,
+    database.prepare(`UPDATE sandboxes SET name = :name, tags = :tags, state = :state, ending = :ending, result = :result,
     holder = :holder, is_destroyed = :isDestroyed, gpus = :gpus, host_ports = :hostPorts, started_at = :startedAt, deadline_at = :deadlineAt,
     last_active_at = :lastActiveAt, ready_at = :readyAt, finished_at = :finishedAt, timeline = :timeline,
     network_policy = :networkPolicy WHERE id = :id`);
@@ -64,7 +64,6 @@ function fixed(row: SandboxRow) {
     ":id": row.id,
     ":sequence": row.sequence,
     ":app": row.app,
-    ":name": row.name ?? null,
     ":spec": JSON.stringify(row.spec),
     ":environment": row.environment,
     ":createdAt": row.createdAt,
@@ -73,6 +72,7 @@ function fixed(row: SandboxRow) {
 
 function mutable(row: SandboxRow) {
   return {
+    ":name": row.name ?? null,
     ":tags": JSON.stringify(row.tags),
     ":state": row.state,
     ":ending": jsonOrNull(row.ending),

@@ -34,6 +34,8 @@ export function openSqlite(path: string): Store {
     answers: answersTable(database),
     transaction,
     durably: (act) => {
+      // SQLite refuses to change it within a transaction.
+      if (database.isTransaction) return act();
       database.exec("PRAGMA synchronous = FULL");
       try {
         return transaction(act);

@@ -34,7 +34,7 @@ export interface Store {
   readonly answers: Answers;
   /** All of what `act` writes, or nothing of it. May be nested. */
   transaction<T>(act: () => T): T;
-  /** A transaction that is on the disk when this returns. */
+  /** A transaction that is on the disk when this returns; within another, when that one is. */
   durably<T>(act: () => T): T;
   close(): void;
 }

@@ -4,6 +4,7 @@ import { AtollError } from "../../error.ts";
 import type { Sandbox as Definition, Probe, PTYInfo, VolumeMount } from "../generated/sandbox_pb.ts";
 import { imageOf } from "../ids.ts";
 import { networkPolicyOf, portsOf } from "./network.ts";
+import { checkPlacement } from "./placement.ts";
 
 const mebibyte = 1024 ** 2;
 /** Without a limit, a request for less leaves as much as a sandbox has that asks for nothing. */
@@ -18,6 +19,7 @@ interface Others {
 /** Pure: what they ask for, as the core takes it. @throws AtollError unsupported, invalid_argument */
 export function sandboxCreate(definition: Definition, { app, env, tags }: Others): SandboxCreate {
   refuse(definition);
+  checkPlacement(definition);
   const { entrypointArgs, resources, ptyInfo, readinessProbe, networkAccess, idleTimeoutSecs, name, workdir } =
     definition;
   const cpu = (resources?.milliCpuMax ?? 0) / 1000;
@@ -25,7 +27,7 @@ export function sandboxCreate(definition: Definition, { app, env, tags }: Others
   const gpu = resources?.gpuConfig;
   const request = {
     app,
-    env: { ...env },
+    env: { ...env, ...definition.environmentVariables?.contents },
     tags: { ...tags },
     image: imageOf(definition.imageId),
     ...(entrypointArgs.length > 0 && { command: entrypointArgs }),
@@ -60,6 +62,16 @@ function probeOf({ kind, intervalMs }: Probe) {
   const interval = intervalMs === undefined ? {} : { intervalMs };
   if (kind.case === "tcpPort") return { tcpPort: kind.value, ...interval };
   return { exec: kind.value?.argv ?? [], ...interval };
+}
+
+/** @throws AtollError invalid_argument */
+export function checkedName(name: string): string {
+  if (Check(schema.Name, name)) return name;
+  throw new AtollError(
+    "invalid_argument",
+    `cannot name a sandbox ${JSON.stringify(name)}`,
+    "A name has letters, digits, '.', '_' and '-', begins with a letter or digit, and has 64 characters at most.",
+  );
 }
 
 function checked(request: unknown): SandboxCreate {

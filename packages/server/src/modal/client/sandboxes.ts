@@ -14,6 +14,8 @@ import {
   SandboxGetTaskIdResponseSchema,
   SandboxListRequestSchema,
   SandboxListResponseSchema,
+  SandboxSetNameRequestSchema,
+  SandboxSetNameResponseSchema,
   SandboxTagsGetRequestSchema,
   SandboxTagsGetResponseSchema,
   SandboxTagsSetRequestSchema,
@@ -24,11 +26,13 @@ import {
 } from "../generated/sandboxes_pb.ts";
 import { type Call, metadataOf } from "../grpc/call.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
+import { StatusError } from "../grpc/status.ts";
 import { type Family, familyId, imageIdOf, sandboxIdOf, taskIdOf } from "../ids.ts";
 import { genericResult } from "../result.ts";
 import { routerAccess } from "./access.ts";
-import { sandboxCreate } from "./definition.ts";
+import { checkedName, sandboxCreate } from "./definition.ts";
 import { checkEnvironment } from "./environments.ts";
+import { openTunnels } from "./tunnels.ts";
 
 type CreateRequest = {
   readonly appId: string;
@@ -47,8 +51,8 @@ export function sandboxRpcs(core: Core): Rpcs {
     SandboxCreate: unary(SandboxCreateRequestSchema, SandboxCreateResponseSchema, async (request, call) => {
       checkEnvironment(request.environmentName);
       const env = core.secrets.environment(request.definition?.secretIds ?? []);
-      const { id } = await created(core, request, env, call);
-      return { sandboxId: familyId(id, "v1") };
+      const { id, app } = await created(core, request, env, call);
+      return { sandboxId: familyId(id, "v1"), metadata: metadata(core, app) };
     }),
     SandboxCreateV2: unary(SandboxCreateV2RequestSchema, SandboxCreateV2ResponseSchema, async (request, call) => {
       const { secretSources, ephemeralSecrets, definition } = request;
@@ -56,9 +60,25 @@ export function sandboxRpcs(core: Core): Rpcs {
         secretSources.length > 0
           ? environmentOf(core, secretSources)
           : { ...core.secrets.environment(definition?.secretIds ?? []), ...ephemeralSecrets?.contents };
-      const { id } = await created(core, request, env, call);
+      const { id, app } = await created(core, request, env, call);
       const commandRouterAccess = routerAccess(core, id, call);
-      return { sandboxId: familyId(id, "v2"), taskId: taskIdOf(id, "v2"), commandRouterAccess };
+      return {
+        sandboxId: familyId(id, "v2"),
+        taskId: taskIdOf(id, "v2"),
+        metadata: metadata(core, app),
+        tunnels: await openTunnels(core, id, call.signal),
+        commandRouterAccess,
+      };
+    }),
+    SandboxSetName: unary(SandboxSetNameRequestSchema, SandboxSetNameResponseSchema, ({ sandboxId, name }) => {
+      const { id, name: present = name } = core.sandboxes.get(sandboxIdOf(sandboxId));
+      if (present !== name)
+        throw new StatusError(
+          "failedPrecondition",
+          `cannot name the sandbox ${id} "${name}": it is named "${present}"`,
+        );
+      core.sandboxes.rename(id, checkedName(name));
+      return {};
     }),
     ...family(core, "v1", ""),
     ...family(core, "v2", "V2"),
@@ -74,7 +94,8 @@ function family(core: Core, of: Family, suffix: string): Rpcs {
       SandboxWaitResponseSchema,
       async ({ sandboxId, timeout }, { signal }) => {
         const waitMs = Math.min(Math.max(timeout, 0) * 1000, mostWaitMs);
-        return resultOf(await sandboxes.wait(sandboxIdOf(sandboxId), waitMs, signal));
+        const { result, app } = await sandboxes.wait(sandboxIdOf(sandboxId), waitMs, signal);
+        return { ...(result && { result: genericResult(result) }), metadata: metadata(core, app) };
       },
     ),
     SandboxTerminate: unary(
@@ -96,7 +117,7 @@ function family(core: Core, of: Family, suffix: string): Rpcs {
       const { appName: app, sandboxName: name, includeTerminated: all } = request;
       const [found] = sandboxes.list({ app, name, tags: {}, all, limit: 1 }).items;
       if (!found) throw new AtollError("not_found", `cannot find a sandbox named "${name}" in the app "${app}"`);
-      return { sandboxId: familyId(found.id, of) };
+      return { sandboxId: familyId(found.id, of), metadata: metadata(core, found.app) };
     }),
     SandboxList: unary(SandboxListRequestSchema, SandboxListResponseSchema, (request) => {
       checkEnvironment(request.environmentName);
@@ -146,7 +167,8 @@ function info(core: Core, sandbox: Sandbox, of: Family) {
   return {
     id: familyId(id, of),
     createdAt: secondsOf(createdAt),
-    appId: core.apps.lookup(app, false).id,
+    ...metadata(core, app),
+    metadata: metadata(core, app),
     tags: tagList(sandbox),
     name: name ?? "",
     imageId: imageIdOf(image),
@@ -159,8 +181,8 @@ function info(core: Core, sandbox: Sandbox, of: Family) {
   };
 }
 
-function resultOf({ result }: Sandbox) {
-  return result ? { result: genericResult(result) } : {};
+function metadata({ apps }: Core, app: string) {
+  return { appId: apps.lookup(app, false).id };
 }
 
 function tagList({ tags }: Sandbox) {

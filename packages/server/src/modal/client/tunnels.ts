@@ -15,6 +15,12 @@ import { sandboxIdOf } from "../ids.ts";
 const timedOut = 4;
 const mostWaitMs = 600_000;
 
+/** Where the ports of a sandbox that has just begun are reached; nothing when it is over already. */
+export async function openTunnels({ tunnels, sandboxes }: Core, sandboxId: string, signal: AbortSignal) {
+  if (sandboxes.get(sandboxId).result) return [];
+  return (await tunnels.list(sandboxes, sandboxId, 0, signal)).map(tunnelData);
+}
+
 /** The same under the names of both families. */
 export function tunnelRpcs({ tunnels, sandboxes }: Core): Rpcs {
   const SandboxGetTunnels = unary(
@@ -48,7 +54,7 @@ export function tunnelRpcs({ tunnels, sandboxes }: Core): Rpcs {
   };
 }
 
-function tunnelData({ containerPort, host, port, unencryptedHost, unencryptedPort }: Tunnel) {
+export function tunnelData({ containerPort, host, port, unencryptedHost, unencryptedPort }: Tunnel) {
   return {
     containerPort,
     host,

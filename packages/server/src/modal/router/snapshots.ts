@@ -1,6 +1,7 @@
 /** Snapshots of files, and images mounted into sandboxes that run. */
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { AtollError } from "../../error.ts";
+import type { SnapshotRequest } from "../../images/images.ts";
 import { checkTask } from "../client/access.ts";
 import type { Core, TaskCall } from "../core.ts";
 import {
@@ -16,6 +17,13 @@ import { imageOf } from "../ids.ts";
 
 export function snapshotRpcs({ images }: Core): Rpcs<TaskCall> {
   const { mounts, builds } = images;
+  /** Callers name their snapshots, and the same name always means the same one. */
+  const taken = (request: Target & { readonly snapshotId: string }, wanted: SnapshotRequest, call: TaskCall) => {
+    const sandboxId = target(request, call);
+    const { snapshotId: key } = request;
+    const repeatable = key === "" ? undefined : { scope: `modal snapshot ${sandboxId}`, key, request: wanted };
+    return images.snapshot(sandboxId, wanted, repeatable, call.signal);
+  };
   const emptyImage = async (signal: AbortSignal) =>
     (await builds.start({ from: { scratch: true }, steps: [] }, signal)).image;
   return {
@@ -23,7 +31,7 @@ export function snapshotRpcs({ images }: Core): Rpcs<TaskCall> {
       TaskSnapshotFilesystemRequestSchema,
       TaskSnapshotFilesystemResponseSchema,
       async (request, call: TaskCall) => {
-        const { image } = await images.snapshot(target(request, call), lifetime(request), call.signal);
+        const { image } = await taken(request, lifetime(request), call);
         return { imageId: image.id };
       },
     ),
@@ -32,7 +40,7 @@ export function snapshotRpcs({ images }: Core): Rpcs<TaskCall> {
       TaskSnapshotDirectoryResponseSchema,
       async (request, call: TaskCall) => {
         const wanted = { path: text(request.path), ...lifetime(request) };
-        const { image } = await images.snapshot(target(request, call), wanted, call.signal);
+        const { image } = await taken(request, wanted, call);
         return { imageId: image.id };
       },
     ),
