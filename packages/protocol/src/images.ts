@@ -90,6 +90,15 @@ export const ImageSource = Type.Union(
       },
       closed,
     ),
+    Type.Object(
+      {
+        pythonVersion: Type.String({
+          pattern: "^3\\.\\d{1,3}$",
+          description: "Debian with this Python: the base image, or a registry's python:VERSION-slim.",
+        }),
+      },
+      closed,
+    ),
     Type.Object({ scratch: Type.Literal(true) }, closed),
     Type.Object(
       {
@@ -102,7 +111,10 @@ export const ImageSource = Type.Union(
       closed,
     ),
   ],
-  { description: "An image of this server, one of a registry, an empty root, or what a Dockerfile makes." },
+  {
+    description:
+      "An image of this server, one of a registry, Debian with a version of Python, an empty root, or what a Dockerfile makes.",
+  },
 );
 
 export const ImageStep = Type.Union(

@@ -21,7 +21,7 @@ export type { BuildStarted, ImageInfo, LogEntry };
 type Values = { readonly [name: string]: string };
 
 export interface DebianSlimOptions {
-  /** Must be the version of the server's base image; any when absent. */
+  /** Major and minor version, such as "3.12": the server's base image if it has that one, else a registry's `python:3.12-slim`. */
   readonly pythonVersion?: string | undefined;
 }
 
@@ -98,14 +98,13 @@ export class Image {
     this.#steps = steps;
   }
 
-  /** The server's base image: Debian (or the server's own distribution) with Python, pip and venv. */
+  /** The server's base image: Debian (or the server's own distribution) with Python, pip and venv; or one with another Python. */
   static debianSlim({ pythonVersion }: DebianSlimOptions = {}): Image {
     if (pythonVersion === undefined) return new Image({ image: "base" });
-    if (!/^3\.\d+$/.test(pythonVersion)) {
+    if (!/^3\.\d{1,3}$/.test(pythonVersion)) {
       throw invalid(`cannot use Python ${pythonVersion}`, 'Name major and minor version, such as "3.11".');
     }
-    const check = `python3 -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit("the base image has Python " + v if v != "${pythonVersion}" else 0)'`;
-    return new Image({ image: "base" }, [{ run: check }]);
+    return new Image({ pythonVersion });
   }
 
   /** An empty root. Programs for it come with `addLocalFile` and `addLocalDir`. */

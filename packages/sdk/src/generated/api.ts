@@ -164,7 +164,7 @@ export type Image = {
 };
 
 export type ImageBuild = {
-  /** An image of this server, one of a registry, an empty root, or what a Dockerfile makes. */
+  /** An image of this server, one of a registry, Debian with a version of Python, an empty root, or what a Dockerfile makes. */
   readonly from: ImageSource;
   readonly steps: readonly ImageStep[];
   /** NAME or NAME:TAG; the tag is `latest` when absent. */
@@ -281,7 +281,7 @@ export type ImagePrune = {
   readonly freedBytes: number;
 };
 
-/** An image of this server, one of a registry, an empty root, or what a Dockerfile makes. */
+/** An image of this server, one of a registry, Debian with a version of Python, an empty root, or what a Dockerfile makes. */
 export type ImageSource = {
   readonly image: string;
 } | {
@@ -289,6 +289,9 @@ export type ImageSource = {
   readonly registry: string;
   /** Letters, digits, '.', '_' and '-'; at most 64. */
   readonly secret?: string | undefined;
+} | {
+  /** Debian with this Python: the base image, or a registry's python:VERSION-slim. */
+  readonly pythonVersion: string;
 } | {
   readonly scratch: true;
 } | {

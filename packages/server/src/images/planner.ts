@@ -98,6 +98,8 @@ class Planning {
     const { signal } = this.#options;
     if ("image" in from) return this.#from(await this.#bases.image(from.image, signal));
     if ("scratch" in from) return this.#from(this.#bases.scratch());
+    if ("pythonVersion" in from)
+      return this.#from(await this.#bases.debianSlim(from.pythonVersion, this.#pull(undefined)));
     if ("registry" in from) return this.#from(await this.#bases.registry(from.registry, this.#pull(from.secret)));
     const file = parseDockerfile(from.dockerfile, from.args ?? {}, platform);
     return this.#stage(file, targetStage(file, from.target), from, new Map());

@@ -2,9 +2,9 @@
 import { fullReference, parseReference } from "./reference.ts";
 
 export interface MapEntry {
-  /** In full; a `*` at its end stands for anything. */
+  /** In full; one `*` stands for anything. */
   readonly from: string;
-  /** An image of the server, or of a registry; a `*` at its end is what the other one stood for. */
+  /** An image of the server, or of a registry; a `*` is what the other one stood for. */
   readonly to: string;
 }
 
@@ -14,30 +14,36 @@ export function parseImageMap(text: string): MapEntry[] {
   return entries.filter((entry) => entry !== "").map(parseEntry);
 }
 
+/** What takes the place of common bases where their registry cannot be reached; those that the Modal clients start from are among them. */
+export const standIns: readonly MapEntry[] = parseImageMap(
+  "python:3*-slim=base, python:3*-slim-bookworm=base, debian:*-slim=base",
+);
+
 function parseEntry(entry: string): MapEntry {
   const [from = "", to = "", ...more] = entry.split("=").map((part) => part.trim());
-  const isUsable = from !== "" && to !== "" && more.length === 0 && !/\*./.test(from) && !/\*./.test(to);
-  if (!isUsable || (to.endsWith("*") && !from.endsWith("*"))) {
-    throw new Error(`cannot use "${entry}" of ATOLL_IMAGE_MAP: write it as FROM=TO, with one * at the end at most`);
+  const stars = (text: string) => text.split("*").length - 1;
+  if (from === "" || to === "" || more.length > 0 || stars(from) > 1 || stars(to) > stars(from)) {
+    throw new Error(`cannot use "${entry}" of ATOLL_IMAGE_MAP: write it as FROM=TO, with one * in each at most`);
   }
-  return { from: from.endsWith("*") ? fullPrefix(from.slice(0, -1)) : fullReference(parseReference(from)), to };
+  return { from: from.includes("*") ? fullPattern(from) : fullReference(parseReference(from)), to };
 }
 
-/** `python:` is docker.io/library/python: in full; what ends within a name cannot be read as a whole reference. */
-function fullPrefix(text: string): string {
-  if (text === "") return "*";
-  const first = text.split("/")[0] ?? "";
-  const hasHost = text.includes("/") && (/[.:]/.test(first) || first === "localhost");
-  if (hasHost) return `${text}*`;
-  return `docker.io/${text.includes("/") ? "" : "library/"}${text}*`;
+/** `python:*` is docker.io/library/python:* in full; what a star cuts short cannot be read as a whole reference. */
+function fullPattern(text: string): string {
+  if (text.startsWith("*")) return text;
+  const [first = "", ...path] = text.split("/");
+  const hasHost = path.length > 0 && (/[.:]/.test(first) || first === "localhost");
+  if (hasHost) return text;
+  return `docker.io/${path.length > 0 ? "" : "library/"}${text}`;
 }
 
 /** What is used in place of a reference; undefined for one that is used as it is. */
 export function mapped(map: readonly MapEntry[], full: string): string | undefined {
   for (const { from, to } of map) {
     if (from === full) return to;
-    if (!from.endsWith("*") || !full.startsWith(from.slice(0, -1))) continue;
-    return to.endsWith("*") ? `${to.slice(0, -1)}${full.slice(from.length - 1)}` : to;
+    const [head = "", tail] = from.split("*");
+    if (tail === undefined || !full.startsWith(head) || !full.slice(head.length).endsWith(tail)) continue;
+    return to.replace("*", () => full.slice(head.length, full.length - tail.length));
   }
   return undefined;
 }

@@ -54,7 +54,7 @@ function words(value: unknown): string[] | undefined {
 }
 
 function strings(value: unknown): Record<string, string> {
-  if (typeof value !== "object" || value === null) return {};
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
   return Object.fromEntries(
     Object.entries(value).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
   );

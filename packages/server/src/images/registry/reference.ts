@@ -19,7 +19,7 @@ export function parseReference(text: string): Reference {
   const hasHost = first.includes(".") || first.includes(":") || first === "localhost";
   const host = hasHost ? first : dockerHub;
   const [, path, tag, digest] = grammar.exec(hasHost ? text.slice(slash + 1) : text) ?? [];
-  if (path === undefined || (hasHost && !/^(\[[0-9a-fA-F:]+\]|[a-zA-Z0-9.-]+)(:\d{1,5})?$/.test(host))) {
+  if (path === undefined || (hasHost && !/^(\[[0-9a-fA-F:]+\]|[a-zA-Z0-9][a-zA-Z0-9.-]*)(:\d{1,5})?$/.test(host))) {
     const hint = "Write it as NAME:TAG, HOST/NAME:TAG or HOST/NAME@sha256:DIGEST, in lower case.";
     throw new AtollError("invalid_argument", `cannot use "${text}" as the name of an image in a registry`, hint);
   }

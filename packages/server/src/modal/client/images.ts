@@ -11,7 +11,7 @@ import {
 } from "../generated/images_pb.ts";
 import type { Call } from "../grpc/call.ts";
 import { type Rpcs, serverStream, unary } from "../grpc/rpc.ts";
-import { imageIdOf, imageOf } from "../ids.ts";
+import { imageOf } from "../ids.ts";
 import { builderVersion } from "./environments.ts";
 
 /** DeploymentNamespace of the images that the clients know by themselves, such as debian_slim. */
@@ -29,13 +29,10 @@ export function imageRpcs({ images: { builds } }: Core): Rpcs {
       ImageGetOrCreateRequestSchema,
       ImageGetOrCreateResponseSchema,
       async (request, { signal }) => {
-        const [first = "", ...more] = request.image?.dockerfileCommands ?? [];
-        const isPlain = more.length === 0 && /^FROM (?!base$)\S+$/i.test(first);
-        if (request.namespace === global || isPlain)
-          return { imageId: imageIdOf("base"), result: { status: success }, metadata };
         if (!request.image) throw new AtollError("invalid_argument", "cannot build an image without a definition");
         const force = request.forceBuild || request.ignoreCache;
-        const { image, isBuilt } = await builds.start(buildOf(request.image, force), signal);
+        const build = buildOf(request.namespace === global ? knownImage(request.image) : request.image, force);
+        const { image, isBuilt } = await builds.start(build, signal);
         return { imageId: image, ...(isBuilt && { result: { status: success }, metadata }) };
       },
     ),
@@ -63,6 +60,11 @@ async function* followed(
   } catch (error) {
     if (signal.aborted || !limit.aborted) throw error;
   }
+}
+
+/** What Modal installs into such an image ahead of time, compilers for the most part, is not installed here. */
+function knownImage(image: Image): Image {
+  return { ...image, dockerfileCommands: image.dockerfileCommands.filter((line) => !/^RUN /i.test(line)) };
 }
 
 function buildOf(image: Image, force: boolean): ImageBuild {
