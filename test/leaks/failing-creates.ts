@@ -112,6 +112,7 @@ const engines = await openEngines(
     runscBinary: runsc,
     crunBinary: await findProgram("crun"),
     subnet: undefined,
+    nameServers: [],
     defaultDiskBytes: 64 * 1024 ** 2,
     readySlots: 0,
     onError: (error) => process.stderr.write(`${error}\n`),

@@ -29,10 +29,10 @@ export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | 
 }
 
 export function networkPolicy(values: Values<typeof networkOptions>): NetworkPolicyOptions {
-  const ranges = values["allow-cidr"];
   return {
     blockNetwork: values["block-network"] || undefined,
-    outboundCidrAllowlist: ranges.length > 0 ? ranges : undefined,
+    outboundCidrAllowlist: given(values["allow-cidr"]),
+    outboundDomainAllowlist: given(values["allow-domain"]),
   };
 }
 

@@ -1,8 +1,10 @@
 /** What a sandbox may reach, in words. Pure. */
 import type { SandboxInfo } from "@atoll/sdk";
 
-export function describePolicy({ blockNetwork, outboundCidrAllowlist: ranges }: SandboxInfo): string {
+export function describePolicy(policy: SandboxInfo): string {
+  const { blockNetwork, outboundCidrAllowlist: ranges, outboundDomainAllowlist: domains } = policy;
   if (blockNetwork) return "loopback only";
-  if (ranges === undefined) return "open";
-  return ranges.length === 0 ? "nothing outside" : `only ${ranges.join(" ")}`;
+  if (ranges === undefined && domains === undefined) return "open";
+  const listed = [...(ranges ?? []), ...(domains ?? [])];
+  return listed.length === 0 ? "nothing outside" : `only ${listed.join(" ")}`;
 }

@@ -28,6 +28,11 @@ export const networkOptions = {
     "Let out to this range alone, such as 203.0.113.0/24; may be repeated.",
     (ranges) => ranges,
   ),
+  "allow-domain": many(
+    "NAME",
+    "Let out to this name alone, such as api.example.com or *.example.com; may be repeated.",
+    (names) => names,
+  ),
 };
 
 /** Of everything that makes a sandbox. */

@@ -10,7 +10,14 @@ export const networkPolicyFields = {
     Type.Array(Type.String({ maxLength: 64 }), {
       maxItems: 1000,
       description:
-        "Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is.",
+        "Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24, and what outboundDomainAllowlist adds; with an empty list, nothing is.",
+    }),
+  ),
+  outboundDomainAllowlist: Type.Optional(
+    Type.Array(Type.String({ maxLength: 255 }), {
+      maxItems: 1000,
+      description:
+        "Only these names are reached, over TLS on port 443, HTTP on port 80 and the proxy on port 3128, and what outboundCidrAllowlist adds: api.example.com, or *.example.com for every name below it.",
     }),
   ),
 };

@@ -129,6 +129,7 @@ export const Sandbox = Type.Object(
     idleTimeoutMs: Type.Optional(Type.Integer()),
     blockNetwork: Type.Boolean(),
     outboundCidrAllowlist: networkPolicyFields.outboundCidrAllowlist,
+    outboundDomainAllowlist: networkPolicyFields.outboundDomainAllowlist,
     encryptedPorts: Type.Optional(Ports),
     h2Ports: Type.Optional(Ports),
     unencryptedPorts: Type.Optional(Ports),

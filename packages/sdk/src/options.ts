@@ -33,6 +33,11 @@ export interface NetworkPolicyOptions {
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
   /** The same as `outboundCidrAllowlist`. */
   readonly cidrAllowlist?: readonly string[] | undefined;
+  /**
+   * Only these names are reached, over TLS, HTTP and CONNECT, besides the ranges: "api.example.com", or "*.example.com" for every name below
+   * example.com.
+   */
+  readonly outboundDomainAllowlist?: readonly string[] | undefined;
 }
 
 export interface SandboxCreateOptions extends CommandOptions, NetworkPolicyOptions, CallOptions {
@@ -92,6 +97,7 @@ const networkPolicyNames: Names<NetworkPolicyOptions> = {
   blockNetwork: true,
   outboundCidrAllowlist: true,
   cidrAllowlist: true,
+  outboundDomainAllowlist: true,
 };
 const execOptionNames: Names<ExecOptions> = { ...commandOptionNames, stdin: true, signal: true };
 const createOptionNames: Names<SandboxCreateOptions> = {
@@ -139,6 +145,7 @@ export function sandboxCreateBody(argv: readonly string[], options: SandboxCreat
   return {
     ...rest,
     ...cidrField("create a sandbox", options),
+    outboundDomainAllowlist: options.outboundDomainAllowlist && [...options.outboundDomainAllowlist],
     image: typeof image === "object" ? undefined : image,
     ...commandFields(options),
     command: argv.length > 0 ? argv : undefined,
@@ -151,7 +158,12 @@ export function sandboxCreateBody(argv: readonly string[], options: SandboxCreat
 /** The body of the request that replaces a network policy. Throws `InvalidError` for an option that does not exist. */
 export function networkPolicyBody(options: NetworkPolicyOptions): NetworkPolicy {
   checkOptions("change the network policy", options, networkPolicyNames);
-  return { blockNetwork: options.blockNetwork, ...cidrField("change the network policy", options) };
+  const { blockNetwork, outboundDomainAllowlist: domains } = options;
+  return {
+    blockNetwork,
+    ...cidrField("change the network policy", options),
+    outboundDomainAllowlist: domains && [...domains],
+  };
 }
 
 function cidrField(what: string, { outboundCidrAllowlist, cidrAllowlist }: NetworkPolicyOptions) {

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { type MapEntry, parseImageMap } from "./images/registry/image-map.ts";
@@ -23,6 +24,8 @@ export interface Config {
   readonly secretKey?: string | undefined;
   /** The /16 that sandboxes get their addresses from; a free one when absent. */
   readonly subnet?: string | undefined;
+  /** Name servers of sandboxes; those of the machine when there are none. */
+  readonly nameServers: readonly string[];
   /** Most bytes that a sandbox may write to its disk, when it asks for no limit of its own. */
   readonly defaultDiskBytes: number;
   /** Network slots kept ready for sandboxes to come. */
@@ -40,6 +43,9 @@ const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"]
 /** sun_path holds 108 bytes, and `/run/<24 characters>/control.sock` follows the state directory. */
 const longestStateDirectory = 108 - 46;
 
+/** As many as resolv.conf(5) takes. */
+const mostNameServers = 3;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws Error that names the variable and what it may be */
@@ -55,6 +61,7 @@ export function configFrom(env: Environment): Config {
     keepFinishedMs: count(env, "ATOLL_KEEP_FINISHED_MS", 24 * 3_600_000, 0, Number.MAX_SAFE_INTEGER),
     secretKey: env.ATOLL_SECRET_KEY || undefined,
     subnet: env.ATOLL_SUBNET || undefined,
+    nameServers: nameServers(env),
     defaultDiskBytes: count(env, "ATOLL_DEFAULT_DISK", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
     poolSize: count(env, "ATOLL_POOL", 2, 0, 1000),
     readySlots: count(env, "ATOLL_READY_SLOTS", 8, 0, 1000),
@@ -88,6 +95,15 @@ function count(env: Environment, name: string, normal: number, least: number, mo
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
   throw new Error(`cannot use ${name}=${text}: it must be a whole number from ${least} to ${most}`);
+}
+
+function nameServers(env: Environment): string[] {
+  const addresses = (env.ATOLL_NAME_SERVERS ?? "").split(/[ ,]+/).filter((address) => address !== "");
+  const wrong = addresses.find((address) => isIP(address) === 0);
+  if (wrong === undefined && addresses.length <= mostNameServers) return addresses;
+  throw new Error(
+    `cannot use ATOLL_NAME_SERVERS=${env.ATOLL_NAME_SERVERS}: write at most ${mostNameServers} addresses, such as 192.0.2.53,192.0.2.54`,
+  );
 }
 
 function oneOf(env: Environment, name: string, normal: string, allowed: readonly string[]): string {

@@ -65,6 +65,7 @@ async function enginesOptions(config: Config, state: StateDirectory, log: Logger
     runscBinary: (await findRunsc(state.path, signal))?.path,
     crunBinary: await findProgram("crun"),
     subnet: config.subnet,
+    nameServers: config.nameServers,
     defaultDiskBytes: config.defaultDiskBytes,
     readySlots: config.readySlots,
     onError: (error: unknown) => log.error({ err: error }, "an engine failed in the background"),

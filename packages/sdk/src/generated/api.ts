@@ -384,8 +384,10 @@ export type MountedVolume = {
 export type NetworkPolicy = {
   /** Nothing leaves, by any protocol; loopback inside works. Excludes allowlists. */
   readonly blockNetwork?: boolean | undefined;
-  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is. */
+  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24, and what outboundDomainAllowlist adds; with an empty list, nothing is. */
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
+  /** Only these names are reached, over TLS on port 443, HTTP on port 80 and the proxy on port 3128, and what outboundCidrAllowlist adds: api.example.com, or *.example.com for every name below it. */
+  readonly outboundDomainAllowlist?: readonly string[] | undefined;
 };
 
 export type NewToken = {
@@ -477,8 +479,10 @@ export type Sandbox = {
   readonly timeoutMs: number;
   readonly idleTimeoutMs?: number | undefined;
   readonly blockNetwork: boolean;
-  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is. */
+  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24, and what outboundDomainAllowlist adds; with an empty list, nothing is. */
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
+  /** Only these names are reached, over TLS on port 443, HTTP on port 80 and the proxy on port 3128, and what outboundCidrAllowlist adds: api.example.com, or *.example.com for every name below it. */
+  readonly outboundDomainAllowlist?: readonly string[] | undefined;
   readonly encryptedPorts?: readonly number[] | undefined;
   readonly h2Ports?: readonly number[] | undefined;
   readonly unencryptedPorts?: readonly number[] | undefined;
@@ -532,8 +536,10 @@ export type SandboxCreate = {
   readonly idleTimeoutMs?: number | undefined;
   /** Nothing leaves, by any protocol; loopback inside works. Excludes allowlists. */
   readonly blockNetwork?: boolean | undefined;
-  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24; with an empty list, nothing is. */
+  /** Only these IPv4 and IPv6 ranges are reached, such as 203.0.113.0/24, and what outboundDomainAllowlist adds; with an empty list, nothing is. */
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
+  /** Only these names are reached, over TLS on port 443, HTTP on port 80 and the proxy on port 3128, and what outboundCidrAllowlist adds: api.example.com, or *.example.com for every name below it. */
+  readonly outboundDomainAllowlist?: readonly string[] | undefined;
   readonly encryptedPorts?: readonly number[] | undefined;
   readonly h2Ports?: readonly number[] | undefined;
   readonly unencryptedPorts?: readonly number[] | undefined;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Isolation } from "@atoll/protocol";
 import { Cgroups } from "../cgroups/cgroups.ts";
 import type { Launcher } from "../launcher/client.ts";
+import { Egress } from "../network/egress.ts";
 import { openGateway } from "../network/gateway.ts";
 import { NetworkPolicies } from "../network/policies.ts";
 import { NetworkSlots } from "../network/slots.ts";
@@ -24,6 +25,8 @@ export interface EnginesOptions {
   readonly crunBinary: string | undefined;
   /** The /16 for sandboxes; a free one when undefined. */
   readonly subnet: string | undefined;
+  /** Name servers of sandboxes; those of the machine when there are none. */
+  readonly nameServers: readonly string[];
   readonly defaultDiskBytes: number;
   /** Network slots kept ready. */
   readonly readySlots: number;
@@ -45,7 +48,7 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
   const instance = createHash("sha256").update(options.stateDirectory).digest("hex").slice(0, 8);
   const places = await makePlaces(launcher, options, signal);
   const cgroups = Cgroups.open(instance);
-  const gateway = await openGateway(launcher, instance, options.subnet, signal);
+  const gateway = await openGateway(launcher, instance, options, signal);
   const policies = await NetworkPolicies.load(
     launcher,
     join(options.stateDirectory, "engine", "policies.json"),
@@ -53,11 +56,19 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
   );
   const slots = new NetworkSlots(launcher, gateway, policies, { ready: options.readySlots, onError: options.onError });
   await slots.findStrays();
+  const egress = new Egress({
+    launcher,
+    socketPath: join(options.stateDirectory, "run", "egress.sock"),
+    logFile: join(options.stateDirectory, "log", "egress.log"),
+    settings: { nameServers: gateway.resolver.nameServers, subnet: gateway.subnet.cidr },
+    onError: options.onError,
+  });
   const machine = {
     launcher,
     cgroups,
     slots,
     policies,
+    egress,
     gateway,
     places,
     uids: new UidRanges(),
@@ -77,6 +88,7 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
     readySlots: () => slots.readyCount,
     sweep: () => sweep([...engines.values()], machine),
     close: async (everything, ending) => {
+      await egress.close();
       await slots.close();
       if (!everything) return;
       await gateway.close(ending);

@@ -26,12 +26,12 @@ export interface Gateway {
 /**
  * Makes the gateway, or finds the one of an earlier server with the same launcher.
  * @param instance eight characters that tell this server from others on the machine
- * @param wanted the /16 to use; one that no route of the host touches when undefined
+ * @param options the /16 to use, or one that no route of the host touches when undefined; name servers to use instead of the host's
  */
 export async function openGateway(
   launcher: Launcher,
   instance: string,
-  wanted: string | undefined,
+  { subnet: wanted, nameServers }: { readonly subnet: string | undefined; readonly nameServers: readonly string[] },
   signal: AbortSignal,
 ): Promise<Gateway> {
   const link = `atoll${instance}`;
@@ -41,7 +41,7 @@ export async function openGateway(
   const existing = await addressOf(host, link);
   const chosen = subnet(existing ?? (await freeSubnet(host, instance, wanted)));
   const mtu = await uplinkMtu(host);
-  const resolver = await hostResolver();
+  const resolver = await hostResolver(nameServers);
   if (existing === undefined || !(await hasWayOut(gateway))) {
     await disconnect(host, link);
     await connect(host, gateway, { link, launcherPid: launcher.pid, chosen, mtu });

@@ -1,30 +1,56 @@
 /** A network policy as the gateway keeps it: pure. */
 import type { NetworkPolicy } from "@atoll/protocol";
+import type { ClientPolicy } from "../egress/control.ts";
 import { AtollError } from "../error.ts";
 import { interval, merged, type Range, range } from "./cidr.ts";
+import { domainPattern } from "./domains.ts";
 
 export interface Outbound {
   /** `listed`: only `intervals`. */
   readonly mode: "open" | "blocked" | "listed";
   /** IPv4, as nftables writes them, none overlapping another. Sandboxes have no IPv6, so its ranges match nothing. */
   readonly intervals: readonly string[];
+  /** Names and the web, elsewhere than in the intervals, are the egress program's. */
+  readonly isProxied: boolean;
 }
 
-export const open: Outbound = { mode: "open", intervals: [] };
+export const open: Outbound = { mode: "open", intervals: [], isProxied: false };
 
 /** @throws AtollError invalid_argument that names the item */
 export function outbound(policy: NetworkPolicy): Outbound {
-  const { blockNetwork = false, outboundCidrAllowlist: allowlist } = policy;
-  if (blockNetwork && allowlist !== undefined)
+  const { blockNetwork = false, outboundCidrAllowlist: cidrs, outboundDomainAllowlist: domains } = policy;
+  const given = cidrs ? "outboundCidrAllowlist" : "outboundDomainAllowlist";
+  if (blockNetwork && (cidrs ?? domains) !== undefined)
     throw new AtollError(
       "invalid_argument",
-      "cannot have both blockNetwork and outboundCidrAllowlist",
-      "Give one of them; an empty outboundCidrAllowlist also lets nothing out.",
+      `cannot have both blockNetwork and ${given}`,
+      `Give one of them; an empty ${given} also lets nothing out.`,
     );
-  if (blockNetwork) return { mode: "blocked", intervals: [] };
-  if (allowlist === undefined) return open;
-  const ranges = merged(allowlist.map(rangeOf));
-  return { mode: "listed", intervals: ranges.filter(({ family }) => family === 4).map(interval) };
+  if (blockNetwork) return { mode: "blocked", intervals: [], isProxied: false };
+  if (cidrs === undefined && domains === undefined) return open;
+  return { mode: "listed", intervals: intervalsOf(cidrs), isProxied: (domains ?? []).map(patternOf).length > 0 };
+}
+
+/** What the egress program is to let out to; undefined when nothing goes through it. @throws AtollError as `outbound` */
+export function clientPolicy(policy: NetworkPolicy): ClientPolicy | undefined {
+  if (!outbound(policy).isProxied) return undefined;
+  const { outboundCidrAllowlist, outboundDomainAllowlist = [] } = policy;
+  return { domains: outboundDomainAllowlist.map(patternOf), intervals: intervalsOf(outboundCidrAllowlist) };
+}
+
+function intervalsOf(cidrs: readonly string[] = []): string[] {
+  const ranges = merged(cidrs.map(rangeOf));
+  return ranges.filter(({ family }) => family === 4).map(interval);
+}
+
+function patternOf(domain: string): string {
+  const pattern = domainPattern(domain);
+  if (pattern) return pattern;
+  throw new AtollError(
+    "invalid_argument",
+    `cannot use outboundDomainAllowlist: invalid domain: ${domain}`,
+    "Write names as api.example.com, or *.example.com for every name below example.com; addresses go into outboundCidrAllowlist.",
+  );
 }
 
 function rangeOf(cidr: string): Range {
@@ -51,10 +77,11 @@ export function changes(slot: string, from: Outbound | undefined, to: Outbound |
   ];
 }
 
-function elements(slot: string, { mode, intervals }: Outbound): string[] {
+function elements(slot: string, { mode, intervals, isProxied }: Outbound): string[] {
   return [
     ...(mode === "blocked" ? [] : [`joined { "${slot}" }`]),
     ...(mode === "open" ? [`open { "${slot}" }`] : []),
+    ...(isProxied ? [`named { "${slot}" }`, `proxied { "${slot}" }`] : []),
     ...intervals.map((each) => `allowed { "${slot}" . ${each} }`),
   ];
 }

@@ -111,7 +111,7 @@ export function outboundsOf(json: string): Map<string, Outbound> {
   const sets = new Map<string, readonly Element[]>();
   const { nftables }: { nftables: { set?: { name: string; elem?: Element[] } }[] } = JSON.parse(json);
   for (const { set } of nftables) if (set) sets.set(set.name, set.elem ?? []);
-  const opened = new Set(sets.get("open"));
+  const [opened, proxied] = [new Set(sets.get("open")), new Set(sets.get("proxied"))];
   const intervals = new Map<string, string[]>();
   for (const element of sets.get("allowed") ?? []) {
     if (typeof element === "string") continue;
@@ -122,7 +122,11 @@ export function outboundsOf(json: string): Map<string, Outbound> {
   return new Map(
     joined.map((slot) => [
       slot,
-      { mode: opened.has(slot) ? "open" : "listed", intervals: intervals.get(slot) ?? [] } as const,
+      {
+        mode: opened.has(slot) ? "open" : "listed",
+        intervals: intervals.get(slot) ?? [],
+        isProxied: proxied.has(slot),
+      } as const,
     ]),
   );
 }

@@ -9,8 +9,12 @@ export interface Resolver {
 /** systemd-resolved answers on 127.0.0.53 and keeps the servers behind it in the second file. */
 const sources = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
-/** The first source that names a server beyond loopback; without one, names do not resolve inside sandboxes. */
-export async function hostResolver(): Promise<Resolver> {
+/**
+ * The first source that names a server beyond loopback; without one, names do not resolve inside sandboxes.
+ * @param wanted servers to use instead of the host's
+ */
+export async function hostResolver(wanted: readonly string[]): Promise<Resolver> {
+  if (wanted.length > 0) return { nameServers: wanted, search: [] };
   for (const source of sources) {
     const resolver = parseResolver(await readFile(source, "utf8").catch(() => ""));
     if (resolver.nameServers.length > 0) return resolver;

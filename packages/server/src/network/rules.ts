@@ -1,5 +1,8 @@
 /** nftables rule sets, as text for `nft -f`: pure. Both are replaced whole in one transaction. */
 
+/** Where the egress program listens in the gateway. The first three are those that clients mean; the last is for who asks for a proxy by name. */
+export const egressPorts = { names: 53, http: 80, tls: 443, proxy: 3128 } as const;
+
 export interface GatewayRules {
   /** Sandboxes' side links all begin with this. */
   readonly slotPrefix: string;
@@ -13,7 +16,7 @@ export interface GatewayRules {
 }
 
 /** Link-local (cloud metadata), loopback, multicast, reserved and "this network" are nowhere a sandbox has business. */
-const forbiddenRanges = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"];
+export const forbiddenRanges = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"];
 
 /**
  * Inside the gateway's network namespace: a sandbox reaches out through the uplink as its policy says and nothing else, neither the gateway nor
@@ -23,10 +26,11 @@ const forbiddenRanges = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.
 export function gatewayRules({ slotPrefix, uplink, hostAddress, subnet, nameServers }: GatewayRules): string {
   const slots = `"${slotPrefix}*"`;
   const servers = nameServers.filter((address) => !address.includes(":"));
-  const names =
-    servers.length === 0
-      ? ""
-      : `ip daddr { ${servers.join(", ")} } meta l4proto { tcp, udp } th dport 53 goto by_policy`;
+  const toServers = `ip daddr { ${servers.join(", ")} } meta l4proto { tcp, udp } th dport 53`;
+  const ifServers = (verdict: string) => (servers.length === 0 ? "" : `${toServers} ${verdict}`);
+  const forbidden = `ip daddr { ${[...forbiddenRanges, subnet].join(", ")} }`;
+  const { names, http, tls, proxy } = egressPorts;
+  const web = `{ ${[http, tls, proxy].join(", ")} }`;
   return `table inet atoll
 delete table inet atoll
 table inet atoll {
@@ -40,6 +44,18 @@ table inet atoll {
     type ifname . ipv4_addr
     flags interval
   }
+  set named {
+    type ifname
+  }
+  set proxied {
+    type ifname
+  }
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    iifname . ip daddr @allowed accept
+    iifname @named meta l4proto { tcp, udp } th dport ${names} redirect
+    iifname @proxied tcp dport { ${http}, ${tls} } redirect
+  }
   chain refuse {
     meta l4proto tcp ct state established reject with tcp reset
     reject with icmpx admin-prohibited
@@ -51,8 +67,8 @@ table inet atoll {
   }
   chain outward {
     iifname @joined ct direction reply ct state established,related accept
-    ${names}
-    ip daddr { ${[...forbiddenRanges, subnet].join(", ")} } goto refuse
+    ${ifServers("goto by_policy")}
+    ${forbidden} goto refuse
     meta nfproto ipv4 goto by_policy
   }
   chain inward {
@@ -71,7 +87,17 @@ table inet atoll {
   chain input {
     type filter hook input priority filter; policy accept;
     iifname @joined meta l4proto icmp accept
+    iifname @named meta l4proto { tcp, udp } th dport ${names} accept
+    iifname @proxied tcp dport ${web} accept
+    iifname @joined ct state established tcp dport ${web} accept
     iifname ${slots} reject with icmpx admin-prohibited
+    iifname "${uplink}" ct direction original meta l4proto { tcp, udp } th dport { ${[names, http, tls, proxy].join(", ")} } reject with icmpx admin-prohibited
+  }
+  chain output {
+    type filter hook output priority filter; policy accept;
+    oifname ${slots} ct direction original reject with icmpx admin-prohibited
+    ${ifServers("accept")}
+    oifname "${uplink}" ct direction original ${forbidden} reject with icmpx admin-prohibited
   }
 }
 `;

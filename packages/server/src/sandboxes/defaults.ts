@@ -57,10 +57,12 @@ export function withDefaults(
 }
 
 /** Pure: what of a request, or of a policy in it, is network policy. */
-export function networkPolicyOf({ blockNetwork, outboundCidrAllowlist }: NetworkPolicy): NetworkPolicy {
+export function networkPolicyOf(policy: NetworkPolicy): NetworkPolicy {
+  const { blockNetwork, outboundCidrAllowlist, outboundDomainAllowlist } = policy;
   return {
     ...(blockNetwork && { blockNetwork }),
     ...(outboundCidrAllowlist && { outboundCidrAllowlist: [...outboundCidrAllowlist] }),
+    ...(outboundDomainAllowlist && { outboundDomainAllowlist: [...outboundDomainAllowlist] }),
   };
 }
 

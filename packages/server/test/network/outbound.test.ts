@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { interval, merged, range } from "../../src/network/cidr.ts";
-import { changes, open, outbound } from "../../src/network/outbound.ts";
+import { changes, clientPolicy, open, outbound } from "../../src/network/outbound.ts";
 import { outboundsOf } from "../../src/network/policies.ts";
 
 test("a range has its first and last address, in both families", () => {
@@ -45,6 +45,14 @@ test("a wrong range and a combination that cannot be are refused by name", () =>
     () => outbound({ blockNetwork: true, outboundCidrAllowlist: [] }),
     /blockNetwork and outboundCidrAllowlist/,
   );
+  assert.throws(
+    () => outbound({ blockNetwork: true, outboundDomainAllowlist: ["a.test"] }),
+    /blockNetwork and outboundDomainAllowlist/,
+  );
+  assert.throws(
+    () => outbound({ outboundDomainAllowlist: ["a.test", "https://b.test"] }),
+    /outboundDomainAllowlist: invalid domain: https:\/\/b.test/,
+  );
 });
 
 test("a change takes away what is not allowed any more, adds what is new, and touches nothing else", () => {
@@ -66,11 +74,23 @@ test("a change takes away what is not allowed any more, adds what is new, and to
   ]);
 });
 
+test("names go through the egress program, ranges do not, and an empty list of names lets nothing out", () => {
+  assert.deepEqual(outbound({ outboundDomainAllowlist: [] }), { mode: "listed", intervals: [], isProxied: false });
+  assert.equal(clientPolicy({ outboundDomainAllowlist: [] }), undefined);
+  const both = { outboundCidrAllowlist: ["192.0.2.0/24"], outboundDomainAllowlist: ["A.test"] };
+  assert.deepEqual(clientPolicy(both), { domains: ["a.test"], intervals: ["192.0.2.0-192.0.2.255"] });
+  assert.deepEqual(changes("slot7", outbound({ outboundCidrAllowlist: ["192.0.2.0/24"] }), outbound(both)), [
+    'add element inet atoll named { "slot7" }',
+    'add element inet atoll proxied { "slot7" }',
+  ]);
+});
+
 test("what nft lists is read back as what was added", () => {
   const set = (name: string, elem: unknown[]) => ({ set: { name, elem } });
   const listed = [
     set("joined", ["slot1", "slot2"]),
     set("open", ["slot1"]),
+    set("proxied", ["slot2"]),
     set("allowed", [
       { concat: ["slot2", { prefix: { addr: "10.0.0.0", len: 8 } }] },
       { concat: ["slot2", { range: ["192.0.2.1", "192.0.2.5"] }] },
@@ -79,6 +99,10 @@ test("what nft lists is read back as what was added", () => {
   ];
   assert.deepEqual(Object.fromEntries(outboundsOf(JSON.stringify({ nftables: [{ metainfo: {} }, ...listed] }))), {
     slot1: open,
-    slot2: { mode: "listed", intervals: ["10.0.0.0-10.255.255.255", "192.0.2.1-192.0.2.5", "198.51.100.7"] },
+    slot2: {
+      mode: "listed",
+      intervals: ["10.0.0.0-10.255.255.255", "192.0.2.1-192.0.2.5", "198.51.100.7"],
+      isProxied: true,
+    },
   });
 });

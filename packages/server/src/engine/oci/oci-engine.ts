@@ -10,8 +10,9 @@ import { randomText } from "../../id.ts";
 import { type Launcher, LauncherError, type WatchedProcess } from "../../launcher/client.ts";
 import { copyUpper, letGoOfUpper, loopDevice, removeFromDisk, removeMountPoints } from "../../layers/upper.ts";
 import { makeWritable, removeWritable } from "../../layers/writable.ts";
+import type { Egress } from "../../network/egress.ts";
 import type { Gateway } from "../../network/gateway.ts";
-import { outbound } from "../../network/outbound.ts";
+import { clientPolicy, outbound } from "../../network/outbound.ts";
 import type { NetworkPolicies } from "../../network/policies.ts";
 import { resolvConf } from "../../network/resolver.ts";
 import type { NetworkSlots, Slot } from "../../network/slots.ts";
@@ -39,6 +40,7 @@ export interface Machine {
   readonly cgroups: Cgroups;
   readonly slots: NetworkSlots;
   readonly policies: NetworkPolicies;
+  readonly egress: Egress;
   readonly gateway: Gateway;
   readonly uids: UidRanges;
   readonly places: Places;
@@ -231,8 +233,11 @@ export class OciEngine implements Engine {
     for (const { cgroupRule } of claim.devices) this.#machine.cgroups.allowDevice(key, cgroupRule);
   }
 
-  setNetwork({ details }: HolderRecord, policy: NetworkPolicy): Promise<void> {
-    return this.#machine.policies.set(String(details.slot), outbound(policy));
+  async setNetwork({ details }: HolderRecord, policy: NetworkPolicy): Promise<void> {
+    const { egress, policies } = this.#machine;
+    // First, so that no packet is led to it that it would know nothing of.
+    await egress.set(String(details.address), clientPolicy(policy));
+    await policies.set(String(details.slot), outbound(policy));
   }
 
   reserve(record: HolderRecord): void {
@@ -279,6 +284,7 @@ export class OciEngine implements Engine {
   async destroy(record: HolderRecord, signal: AbortSignal): Promise<void> {
     this.#keys.add(record.key);
     await this.#remove(record.key, signal);
+    await this.#machine.egress.set(String(record.details.address), undefined);
     await this.#machine.slots.release(String(record.details.slot));
     if (this.#runtime.hasUserNamespace) this.#machine.uids.release(Number(record.details.uidBase));
     this.#keys.delete(record.key);

@@ -1,0 +1,54 @@
+/** What the daemon and the egress program say to each other over a unix socket: JSON, a line each. */
+import type { Duplex } from "node:stream";
+
+/** What one sandbox may reach by name. */
+export interface ClientPolicy {
+  /** As domainPattern gives them. */
+  readonly domains: readonly string[];
+  /** Ranges that names may resolve into although they are private: `first-last`, or an address alone. */
+  readonly intervals: readonly string[];
+}
+
+export interface Settings {
+  /** Asked for the addresses of names. */
+  readonly nameServers: readonly string[];
+  /** All sandboxes of the server, and its gateway. */
+  readonly subnet: string;
+}
+
+export type ToEgress =
+  /** The first message, and only the first. */
+  | { readonly type: "settings"; readonly settings: Settings }
+  /** Answered by `done` once it holds, for open connections too. Without a policy the address is unknown from now on. */
+  | {
+      readonly type: "client";
+      readonly request: number;
+      readonly address: string;
+      readonly policy: ClientPolicy | undefined;
+    };
+
+export type FromEgress =
+  /** It listens, and has given up being root. */
+  { readonly type: "ready" } | { readonly type: "done"; readonly request: number };
+
+/** Longer than any message; the other side is one's own program, so this guards against mistakes alone. */
+const longestLine = 16 * 1024 * 1024;
+
+export function send(socket: Duplex, message: ToEgress | FromEgress): void {
+  socket.write(`${JSON.stringify(message)}\n`);
+}
+
+export function receive<Message extends ToEgress | FromEgress>(socket: Duplex, take: (message: Message) => void): void {
+  let pending: Buffer[] = [];
+  let length = 0;
+  socket.on("data", (bytes: Buffer) => {
+    let rest = bytes;
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+      take(JSON.parse(Buffer.concat([...pending, rest.subarray(0, end)]).toString()) as Message);
+      [pending, length, rest] = [[], 0, rest.subarray(end + 1)];
+    }
+    pending.push(rest);
+    length += rest.length;
+    if (length > longestLine) socket.destroy(new Error("cannot take a message that long"));
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * What sandboxes reach by name goes through this program. It lives in the gateway's network namespace, from where it reaches nothing that an open
+ * sandbox does not, as a user without rights; it ends with the daemon that has it started, and until the next one is there nothing is reached by name.
+ */
+import { connect, type Socket } from "node:net";
+import { allowedNames, answers } from "./answers.ts";
+import { Clients } from "./clients.ts";
+import { type FromEgress, receive, type Settings, send, type ToEgress } from "./control.ts";
+import { Forbidden } from "./forbidden.ts";
+import { lookup } from "./lookup.ts";
+import { serveNames } from "./name-server.ts";
+
+/** The user of those who own nothing. */
+const nobody = 65_534;
+
+const [socketPath = ""] = process.argv.slice(2);
+const clients = new Clients();
+const daemon = connect(socketPath);
+daemon.on("error", () => process.exit(1));
+daemon.on("close", () => process.exit(0));
+receive<ToEgress>(daemon, (message) => void take(daemon, message));
+
+async function take(socket: Socket, message: ToEgress): Promise<void> {
+  if (message.type === "settings") return serve(socket, message.settings);
+  clients.set(message.address, message.policy);
+  send(socket, { type: "done", request: message.request } satisfies FromEgress);
+}
+
+async function serve(socket: Socket, { nameServers, subnet }: Settings): Promise<void> {
+  const names = lookup(nameServers);
+  const forbidden = new Forbidden(subnet);
+  await serveNames(answers(clients, [allowedNames(names, forbidden)]));
+  becomeNobody();
+  send(socket, { type: "ready" });
+}
+
+function becomeNobody(): void {
+  process.setgroups?.([]);
+  process.setgid?.(nobody);
+  process.setuid?.(nobody);
+}
