@@ -3,12 +3,15 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { after } from "node:test";
 import { promisify } from "node:util";
+import { Client } from "@atoll/sdk";
 import { checkout } from "../support/server.ts";
 
 const run = promisify(execFile);
-const version = "1.5.4";
-const environment = join(checkout, "node_modules/.cache", `modal-${version}`);
+/** The one most programs have, and the newest there was. */
+export const pythonVersions = ["1.5.4", "1.6.4"] as const;
+type Version = (typeof pythonVersions)[number];
 
 export interface PythonClient {
   /** Runs a program. @returns what it printed */
@@ -17,17 +20,36 @@ export interface PythonClient {
   modal(...args: readonly string[]): Promise<string>;
 }
 
-export async function pythonClient(): Promise<PythonClient> {
-  if (!existsSync(environment)) await install();
+async function pythonClient(version: Version): Promise<PythonClient> {
+  const environment = join(checkout, "node_modules/.cache", `modal-${version}`);
+  if (!existsSync(environment)) await install(version, environment);
   const python = join(environment, "bin/python");
   const env = () => ({ ...process.env, COLUMNS: "200", NO_COLOR: "1", MODAL_DISABLE_API_PROXY: "1" });
   const output = async (args: readonly string[]) => (await run(python, args, { env: env(), timeout: 120_000 })).stdout;
   return { python: (program) => output(["-c", program]), modal: (...args) => output(["-m", "modal", ...args]) };
 }
 
+/** Call at the top of a test file, before `useServer`: its token goes before the server does. Programs then have a token of this name. */
+export function usePython(name: string): (version: Version) => Promise<PythonClient> {
+  let tokenId: string | undefined;
+  after(async () => {
+    if (tokenId) await new Client().request("deleteToken", { params: { tokenId } });
+  });
+  return async (version) => {
+    if (!tokenId) {
+      const created = await new Client().request("createToken", { body: { name } });
+      tokenId = created.id;
+      process.env.MODAL_SERVER_URL = process.env.ATOLL_URL;
+      process.env.MODAL_TOKEN_ID = created.id;
+      process.env.MODAL_TOKEN_SECRET = created.token;
+    }
+    return await pythonClient(version);
+  };
+}
+
 /** Named when it is whole. Programs in it know another path than that; they are run by their interpreter. */
-async function install(): Promise<void> {
-  const making = `${environment}.making`;
+async function install(version: Version, environment: string): Promise<void> {
+  const making = `${environment}.${process.pid}.making`;
   await rm(making, { recursive: true, force: true });
   await mkdir(making, { recursive: true });
   await run("python3", ["-m", "venv", making]);
@@ -39,5 +61,6 @@ async function install(): Promise<void> {
     "python-dotenv==1.2.1",
     `modal==${version}`,
   ]);
-  await rename(making, environment);
+  // Another test file may have been faster.
+  await rename(making, environment).catch(() => rm(making, { recursive: true }));
 }

@@ -1,23 +1,15 @@
 /** The official Python client and its command, unchanged, against this server. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Client, Image, Secret, Volume } from "@atoll/sdk";
+import { before, test } from "node:test";
+import { Image, Secret, Volume } from "@atoll/sdk";
 import { useServer } from "../support/server.ts";
-import { type PythonClient, pythonClient } from "./python-client.ts";
+import { type PythonClient, usePython } from "./python-client.ts";
 
-let tokenId = "";
-let client: PythonClient;
-const own = new Client();
-// Before the server, if it is this file's own, is stopped.
-after(() => own.request("deleteToken", { params: { tokenId } }));
+const python = usePython("modal-python");
 useServer();
+let client: PythonClient;
 before(async () => {
-  client = await pythonClient();
-  const created = await own.request("createToken", { body: { name: "modal-python" } });
-  tokenId = created.id;
-  process.env.MODAL_SERVER_URL = process.env.ATOLL_URL;
-  process.env.MODAL_TOKEN_ID = created.id;
-  process.env.MODAL_TOKEN_SECRET = created.token;
+  client = await python("1.5.4");
 });
 
 test("a sandbox has secrets from dictionaries and by name, the last of which wins", async () => {

@@ -31,6 +31,7 @@ import { metrics } from "./metrics.ts";
 import { modalDialect } from "./modal/dialect.ts";
 import { grpcServer } from "./modal/serve.ts";
 import { SignedTokens } from "./modal/signed-token.ts";
+import { transferRoutes } from "./modal/transfers.ts";
 import type { Context } from "./sandboxes/context.ts";
 import { thisMachine } from "./sandboxes/defaults.ts";
 import { gc } from "./sandboxes/gc.ts";
@@ -203,23 +204,22 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   });
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });
   const signed = new SignedTokens(key);
-  const dialect = modalDialect(
-    {
-      apps,
-      sandboxes,
-      processes,
-      files,
-      images,
-      secrets,
-      volumes,
-      volumeFiles,
-      tokens,
-      tunnels,
-      signed,
-      stopping: stopping.signal,
-    },
-    admitted.checkOrigin,
-  );
+  const modalCore = {
+    apps,
+    sandboxes,
+    processes,
+    files,
+    images,
+    secrets,
+    volumes,
+    volumeFiles,
+    tokens,
+    tunnels,
+    signed,
+    stopping: stopping.signal,
+  };
+  app.register(transferRoutes(modalCore));
+  const dialect = modalDialect(modalCore, admitted.checkOrigin);
   const grpc = grpcServer(dialect, log, stopping.signal);
   sharePort(app.server, grpc.server);
   await app.listen({ ...config.listen });

@@ -9,6 +9,7 @@ import {
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
+import { answerSignal } from "../answer-signal.ts";
 import { AtollError } from "../error.ts";
 import { randomText } from "../id.ts";
 import type { Admission } from "./admission.ts";
@@ -84,7 +85,7 @@ function addRoute(app: FastifyInstance, options: EdgeOptions, name: RequestName)
 }
 
 async function handle(options: EdgeOptions, name: RequestName, request: FastifyRequest, reply: FastifyReply) {
-  const signal = callSignal(reply, options.stopping);
+  const signal = answerSignal(reply.raw, options.stopping);
   const handler = options.handlers[name] as AnyHandler;
   const { params, query, body, headers } = request;
   const repeatable = repeatableOf(name, headers, params, body);
@@ -100,15 +101,6 @@ async function stream(reply: FastifyReply, answer: Streamed, signal: AbortSignal
   reply.hijack();
   const headers = { "x-request-id": String(reply.getHeader("x-request-id")) };
   await sendStream(reply.raw, headers, answer, signal);
-}
-
-/** Aborted when the connection ends before the answer does, or the server stops. */
-function callSignal(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once("close", () => {
-    if (!reply.raw.writableFinished) gone.abort(new Error("the client went away"));
-  });
-  return AbortSignal.any([gone.signal, stopping]);
 }
 
 function admit({ admission }: EdgeOptions, request: FastifyRequest, reply: FastifyReply): void {

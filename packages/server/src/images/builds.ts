@@ -1,5 +1,12 @@
 /** Builds under way. The same one asked for twice is made once, and both who asked see all of it. */
-import type { ImageBuild, ImageBuildEvent, ImageBuildStarted, ImageLogEntry } from "@atoll/protocol";
+import type {
+  ErrorCode,
+  ImageBuild,
+  ImageBuildEvent,
+  ImageBuildStarted,
+  ImageLogEntry,
+  Image as ImageView,
+} from "@atoll/protocol";
 import { AtollError, messageOf } from "../error.ts";
 import { newId } from "../id.ts";
 import { Slots } from "../slots.ts";
@@ -60,6 +67,17 @@ export class Builds {
       if (signal.aborted) throw error;
       yield failure(error);
     }
+  }
+
+  /** Builds for who wants no more than the image. @throws AtollError when it fails */
+  async image(build: ImageBuild, signal: AbortSignal, contextOf?: ContextOf): Promise<ImageView> {
+    for await (const event of this.build(build, signal, contextOf)) {
+      if (event.event === "image") return event.image;
+      // What was told of a failure came from an error of this server.
+      if (event.event === "failed")
+        throw new AtollError(event.error.code as ErrorCode, event.error.message, event.error.hint);
+    }
+    throw new Error("a build ends with an image, or a failure");
   }
 
   /**

@@ -1,4 +1,4 @@
-/** Archives that clients have uploaded for `add` steps, named by their digest. */
+/** Archives and files that clients have uploaded, named by their digest. */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, utimesSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
@@ -10,9 +10,9 @@ import { randomText } from "../id.ts";
 import { archiveTree } from "./archive-tree.ts";
 import type { SourceTree } from "./source-tree.ts";
 
-const mostBytes = 4 * 1024 ** 3;
-/** Long enough for the build that it was uploaded for. */
+const mostStepBytes = 4 * 1024 ** 3;
 const mostTrees = 8;
+/** After its last use: long enough for the build that it was uploaded for. */
 const keptMs = 24 * 3_600_000;
 
 export class Contents {
@@ -25,7 +25,12 @@ export class Contents {
   }
 
   /** @throws AtollError invalid_argument when the bytes have another digest, payload_too_large */
-  async put(digest: string, source: AsyncIterable<Buffer>, signal: AbortSignal): Promise<ImageContent> {
+  async put(
+    digest: string,
+    source: AsyncIterable<Buffer>,
+    signal: AbortSignal,
+    mostBytes = mostStepBytes,
+  ): Promise<ImageContent> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const partial = join(this.#directory, `${randomText(12)}.partial`);
     const hash = createHash("sha256");
@@ -34,16 +39,17 @@ export class Contents {
       for await (const piece of pieces) {
         sizeBytes += piece.length;
         if (sizeBytes > mostBytes)
-          throw new AtollError("payload_too_large", `cannot take more than ${mostBytes} bytes for one step`);
+          throw new AtollError("payload_too_large", `cannot take more than ${mostBytes} bytes at once`);
         hash.update(piece);
         yield piece;
       }
     };
     try {
-      await pipeline(source, counted, createWriteStream(partial, { mode: 0o600 }), { signal });
+      // On the disk before it has its name: a machine that stops in between leaves no name for half of it.
+      await pipeline(source, counted, createWriteStream(partial, { mode: 0o600, flush: true }), { signal });
       const found = `sha256:${hash.digest("hex")}`;
       if (found !== digest)
-        throw new AtollError("invalid_argument", `cannot take the archive as ${digest}: its digest is ${found}`);
+        throw new AtollError("invalid_argument", `cannot take what was sent as ${digest}: its digest is ${found}`);
       await rename(partial, this.#path(digest));
     } finally {
       await rm(partial, { force: true });
@@ -59,7 +65,18 @@ export class Contents {
       return { digest, sizeBytes: size };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      throw new AtollError("not_found", `cannot find the archive ${digest}`, "Upload it, and build again.");
+      throw new AtollError("not_found", `cannot find the content ${digest}`, "Upload it, and try again.");
+    }
+  }
+
+  /** As `get`, for who does not need it to be there. */
+  async has(digest: string): Promise<boolean> {
+    try {
+      await this.get(digest);
+      return true;
+    } catch (error) {
+      if (error instanceof AtollError && error.code === "not_found") return false;
+      throw error;
     }
   }
 
@@ -78,6 +95,11 @@ export class Contents {
   async read(digest: string): Promise<AsyncIterable<Buffer>> {
     await this.get(digest);
     return createReadStream(this.#path(digest));
+  }
+
+  /** Opens it once somebody begins to read. */
+  async *readLater(digest: string): AsyncGenerator<Buffer> {
+    yield* await this.read(digest);
   }
 
   /** Paths of those that no build needs any more. */

@@ -20,6 +20,7 @@ import { Builds } from "./builds.ts";
 import { type Catalogue, checkDepth } from "./catalogue.ts";
 import { Contents } from "./contents.ts";
 import { copyDirectory, wholeOf } from "./directory-snapshot.ts";
+import { FileLists } from "./file-lists.ts";
 import { ImageMounts } from "./image-mounts.ts";
 import { type ContextOf, planBuild } from "./planner.ts";
 import type { MapEntry } from "./registry/image-map.ts";
@@ -54,6 +55,7 @@ export interface ImageServiceParts {
 export class ImageService {
   readonly catalogue: Catalogue;
   readonly contents: Contents;
+  readonly fileLists: FileLists;
   readonly builds: Builds;
   readonly pulls: Pulls;
   readonly mounts: ImageMounts;
@@ -66,6 +68,7 @@ export class ImageService {
     this.#parts = parts;
     this.catalogue = parts.catalogue;
     this.contents = new Contents(join(parts.directory, "contents"));
+    this.fileLists = new FileLists(this.contents);
     this.#logs = new BuildLogs(join(parts.directory, "build-logs"));
     this.mounts = new ImageMounts({ ...parts, layerPath: (id) => parts.layers.path(id) });
     const builder = new Builder({ ...parts, contents: this.contents });

@@ -5,6 +5,7 @@ import { appRpcs } from "./client/apps.ts";
 import { environmentRpcs } from "./client/environments.ts";
 import { imageNameRpcs } from "./client/image-names.ts";
 import { imageRpcs } from "./client/images.ts";
+import { mountRpcs } from "./client/mounts.ts";
 import { sandboxRpcs } from "./client/sandboxes.ts";
 import { secretRpcs } from "./client/secrets.ts";
 import { stdioRpcs } from "./client/stdio.ts";
@@ -30,6 +31,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...environmentRpcs(),
     ...imageRpcs(core),
     ...imageNameRpcs(core),
+    ...mountRpcs(core),
     ...sandboxRpcs(core),
     ...secretRpcs(core),
     ...stdioRpcs(core),

@@ -5,8 +5,7 @@ const instead: readonly (readonly [RegExp, string])[] = [
   [/^SandboxGetExitSnapshot/, "take snapshots of files while the sandbox runs"],
   [/^(TaskContainer|SandboxContainer)/, "sidecar containers are not available; start a second sandbox"],
   [/^Volume(GetFile|PutFiles2)/, "read files of volumes with `atoll volume get`"],
-  [/^Blob/, "files of 4 MiB and more cannot be sent yet; use `atoll volume put`"],
-  [/^(Image|Mount)/, "build images with `atoll image build`"],
+  [/^Image/, "build images with `atoll image build`"],
   [/^(Function|Class|Map|Queue|Dict|Schedule)/, "Atoll runs sandboxes, and no functions"],
 ];
 

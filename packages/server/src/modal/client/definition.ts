@@ -2,7 +2,6 @@ import { type SandboxCreate, schema } from "@atoll/protocol";
 import { Check, Errors } from "typebox/value";
 import { AtollError } from "../../error.ts";
 import type { Sandbox as Definition, Probe, PTYInfo, VolumeMount } from "../generated/sandbox_pb.ts";
-import { imageOf } from "../ids.ts";
 import { networkPolicyOf, portsOf } from "./network.ts";
 import { checkPlacement } from "./placement.ts";
 
@@ -12,12 +11,13 @@ const leastMemoryMib = 2048;
 
 interface Others {
   readonly app: string;
+  readonly image: string;
   readonly env: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
 }
 
 /** Pure: what they ask for, as the core takes it. @throws AtollError unsupported, invalid_argument */
-export function sandboxCreate(definition: Definition, { app, env, tags }: Others): SandboxCreate {
+export function sandboxCreate(definition: Definition, { app, image, env, tags }: Others): SandboxCreate {
   refuse(definition);
   checkPlacement(definition);
   const { entrypointArgs, resources, ptyInfo, readinessProbe, networkAccess, idleTimeoutSecs, name, workdir } =
@@ -29,7 +29,7 @@ export function sandboxCreate(definition: Definition, { app, env, tags }: Others
     app,
     env: { ...env, ...definition.environmentVariables?.contents },
     tags: { ...tags },
-    image: imageOf(definition.imageId),
+    image,
     ...(entrypointArgs.length > 0 && { command: entrypointArgs }),
     ...(name && { name }),
     ...(workdir && { workdir }),
@@ -83,7 +83,6 @@ function checked(request: unknown): SandboxCreate {
 
 /** Options that ask for what a client cannot have here; silently leaving one out could be a hole. */
 const refused: readonly (readonly [string, (definition: Definition) => boolean])[] = [
-  ["mounts of local files", ({ mountIds }) => mountIds.length > 0],
   ["cloud buckets", ({ cloudBucketMounts }) => cloudBucketMounts.length > 0],
   ["a private network", ({ i6pnEnabled }) => i6pnEnabled],
   ["a proxy", ({ proxyId }) => Boolean(proxyId)],

@@ -1,8 +1,8 @@
-import type { ImageBuild, ImageBuildEvent, ImageLogEntry } from "@atoll/protocol";
+import type { ImageBuildEvent, ImageLogEntry } from "@atoll/protocol";
 import { AtollError } from "../../error.ts";
+import { newId } from "../../id.ts";
 import type { Core } from "../core.ts";
 import {
-  type Image,
   ImageGetOrCreateRequestSchema,
   ImageGetOrCreateResponseSchema,
   type ImageJoinStreamingRequest,
@@ -11,8 +11,10 @@ import {
 } from "../generated/images_pb.ts";
 import type { Call } from "../grpc/call.ts";
 import { type Rpcs, serverStream, unary } from "../grpc/rpc.ts";
+import { statusOf } from "../grpc/status.ts";
 import { imageOf } from "../ids.ts";
 import { builderVersion } from "./environments.ts";
+import { buildOf, knownImage, localFiles } from "./image-build.ts";
 
 /** DeploymentNamespace of the images that the clients know by themselves, such as debian_slim. */
 const global = 3;
@@ -23,7 +25,8 @@ const metadata = { imageBuilderVersion: builderVersion };
 const longestJoinS = 55;
 
 /** Images that are built for a client, each call a layer on the one before. */
-export function imageRpcs({ images: { builds } }: Core): Rpcs {
+export function imageRpcs(core: Core): Rpcs {
+  const { builds } = core.images;
   return {
     ImageGetOrCreate: unary(
       ImageGetOrCreateRequestSchema,
@@ -31,9 +34,14 @@ export function imageRpcs({ images: { builds } }: Core): Rpcs {
       async (request, { signal }) => {
         if (!request.image) throw new AtollError("invalid_argument", "cannot build an image without a definition");
         const force = request.forceBuild || request.ignoreCache;
-        const build = buildOf(request.namespace === global ? knownImage(request.image) : request.image, force);
-        const { image, isBuilt } = await builds.start(build, signal);
-        return { imageId: image, ...(isBuilt && { result: { status: success }, metadata }) };
+        const isKnown = request.namespace === global;
+        const build = await buildOf(core, isKnown ? knownImage(request.image) : request.image, force, signal);
+        try {
+          const { image, isBuilt } = await builds.start(build, signal, localFiles(core));
+          return { imageId: image, ...(isBuilt && { result: { status: success }, metadata }) };
+        } catch (error) {
+          return failed(error);
+        }
       },
     ),
     ImageJoinStreaming: serverStream(
@@ -62,35 +70,11 @@ async function* followed(
   }
 }
 
-/** What Modal installs into such an image ahead of time, compilers for the most part, is not installed here. */
-function knownImage(image: Image): Image {
-  return { ...image, dockerfileCommands: image.dockerfileCommands.filter((line) => !/^RUN /i.test(line)) };
-}
-
-function buildOf(image: Image, force: boolean): ImageBuild {
-  refuse(image);
-  const { dockerfileCommands, baseImages, secretIds, buildArgs, imageRegistryConfig } = image;
-  const registrySecret = imageRegistryConfig?.secretId;
-  return {
-    from: {
-      dockerfile: dockerfileCommands.join("\n"),
-      images: Object.fromEntries(baseImages.map(({ dockerTag, imageId }) => [dockerTag, imageOf(imageId)])),
-      args: { ...buildArgs },
-      secrets: [...secretIds],
-      ...(registrySecret && { registrySecret }),
-    },
-    steps: [],
-    force,
-  };
-}
-
-function refuse(image: Image): void {
-  const what =
-    (image.dockerfileCommands.length === 0 && "by running a function: Atoll runs commands, and no functions") ||
-    ((image.contextMountId !== "" || image.contextFiles.length > 0) && "with local files for a Modal client yet") ||
-    (image.volumeMounts.length > 0 && "with volumes mounted") ||
-    (image.gpuConfig !== undefined && image.gpuConfig.gpuType !== "" && "with a GPU");
-  if (what) throw new AtollError("unsupported", `cannot build the image ${what}`, "See docs/modal-compatibility.md.");
+/** To clients a Dockerfile that cannot be read, or a base that cannot be had, is a build that failed. */
+function failed(error: unknown) {
+  if (!(error instanceof AtollError)) throw error;
+  const exception = statusOf(error).message;
+  return { imageId: newId("im"), result: { status: failure, exception, exitcode: 1 } };
 }
 
 function logsOf(event: ImageBuildEvent) {

@@ -27,11 +27,12 @@ import {
 import { type Call, metadataOf } from "../grpc/call.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { StatusError } from "../grpc/status.ts";
-import { type Family, familyId, imageIdOf, sandboxIdOf, taskIdOf } from "../ids.ts";
+import { type Family, familyId, imageIdOf, imageOf, sandboxIdOf, taskIdOf } from "../ids.ts";
 import { genericResult } from "../result.ts";
 import { routerAccess } from "./access.ts";
 import { checkedName, sandboxCreate } from "./definition.ts";
 import { checkEnvironment } from "./environments.ts";
+import { imageWithMounts } from "./image-build.ts";
 import { openTunnels } from "./tunnels.ts";
 
 type CreateRequest = {
@@ -138,9 +139,11 @@ function family(core: Core, of: Family, suffix: string): Rpcs {
 }
 
 async function created(core: Core, request: CreateRequest, env: Environment, call: Call): Promise<Sandbox> {
-  if (!request.definition) throw new AtollError("invalid_argument", "cannot create a sandbox without a definition");
+  const { definition } = request;
+  if (!definition) throw new AtollError("invalid_argument", "cannot create a sandbox without a definition");
   const app = core.apps.get(request.appId).name;
-  const asked = sandboxCreate(request.definition, { app, env, tags: tagsOf(request.tags) });
+  const image = await imageWithMounts(core, imageOf(definition.imageId), definition.mountIds, call.signal);
+  const asked = sandboxCreate(definition, { app, image, env, tags: tagsOf(request.tags) });
   const key = metadataOf(call, "x-idempotency-key");
   const repeatable = key === "" ? undefined : { scope: "modal SandboxCreate", key, request: asked };
   return await core.sandboxes.create(asked, repeatable, call.signal);

@@ -1,9 +1,7 @@
 import type { FileEntry } from "@atoll/protocol";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
-import { AtollError } from "../../error.ts";
-import type { Contents } from "../../images/contents.ts";
+import { digestOf } from "../content-ids.ts";
 import type { Core } from "../core.ts";
-import { MountPutFileRequestSchema, MountPutFileResponseSchema } from "../generated/mounts_pb.ts";
 import {
   VolumeCopyFilesRequestSchema,
   VolumeListFilesRequestSchema,
@@ -23,25 +21,16 @@ const types: Readonly<Record<FileEntry["type"], number>> = {
   device: 0,
 };
 
-/** Files of volumes, and the content that clients bring for them. */
+/** Files of volumes. Their contents come as those of mounts do. */
 export function volumeFileRpcs({ volumeFiles, images: { contents } }: Core): Rpcs {
-  const has = (digest: string) => contents.get(digest).then(() => true, absent);
   return {
-    MountPutFile: unary(MountPutFileRequestSchema, MountPutFileResponseSchema, async (request, { signal }) => {
-      const digest = digestOf(request.sha256Hex);
-      const { content } = request;
-      if (content.case === undefined) return { exists: await has(digest) };
-      if (content.case !== "data") throw new AtollError("not_found", `cannot find the blob ${content.value}`);
-      await contents.put(digest, pieces(content.value), signal);
-      return { exists: true };
-    }),
     VolumePutFiles: unary(VolumePutFilesRequestSchema, EmptySchema, async (request, { signal }) => {
       const files = request.files.map(({ filename, sha256Hex, mode }) => {
         const digest = digestOf(sha256Hex);
         return {
           path: absolute(filename),
           ...(mode !== undefined && { mode }),
-          read: () => readLater(contents, digest),
+          read: () => contents.readLater(digest),
         };
       });
       await volumeFiles.writeMany(request.volumeId, files, request.disallowOverwriteExistingFiles, signal);
@@ -68,24 +57,6 @@ export function volumeFileRpcs({ volumeFiles, images: { contents } }: Core): Rpc
       return {};
     }),
   };
-}
-
-async function* readLater(contents: Contents, digest: string): AsyncGenerator<Buffer> {
-  yield* await contents.read(digest);
-}
-
-function digestOf(hex: string): string {
-  if (/^[0-9a-f]{64}$/.test(hex)) return `sha256:${hex}`;
-  throw new AtollError("invalid_argument", `cannot use ${JSON.stringify(hex)} as a SHA-256 in hexadecimal digits`);
-}
-
-function absent(error: unknown): false {
-  if (error instanceof AtollError && error.code === "not_found") return false;
-  throw error;
-}
-
-async function* pieces(data: Uint8Array): AsyncGenerator<Buffer> {
-  yield Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
 
 /** Their paths begin at the volume's root with or without a slash. */

@@ -12,7 +12,95 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mounts.proto.
  */
 export const file_mounts: GenFile = /*@__PURE__*/
-  fileDesc("Cgxtb3VudHMucHJvdG8SDG1vZGFsLmNsaWVudCJpCglNb3VudEZpbGUSEAoIZmlsZW5hbWUYASABKAkSEgoKc2hhMjU2X2hleBgDIAEoCRIRCgRzaXplGAQgASgESACIAQESEQoEbW9kZRgFIAEoDUgBiAEBQgcKBV9zaXplQgcKBV9tb2RlIlwKE01vdW50UHV0RmlsZVJlcXVlc3QSEgoKc2hhMjU2X2hleBgCIAEoCRIOCgRkYXRhGAMgASgMSAASFgoMZGF0YV9ibG9iX2lkGAUgASgJSABCCQoHY29udGVudCImChRNb3VudFB1dEZpbGVSZXNwb25zZRIOCgZleGlzdHMYAiABKAhiBnByb3RvMw");
+  fileDesc("Cgxtb3VudHMucHJvdG8SDG1vZGFsLmNsaWVudCJfChFCbG9iQ3JlYXRlUmVxdWVzdBITCgtjb250ZW50X21kNRgBIAEoCRIdChVjb250ZW50X3NoYTI1Nl9iYXNlNjQYAiABKAkSFgoOY29udGVudF9sZW5ndGgYAyABKAMiaQoSQmxvYkNyZWF0ZVJlc3BvbnNlEg8KB2Jsb2JfaWQYAiABKAkSEAoIYmxvYl9pZHMYBCADKAkSMAoLdXBsb2FkX3VybHMYBSABKAsyGy5tb2RhbC5jbGllbnQuVXBsb2FkVXJsTGlzdCI+CiFNb3VudEJhdGNoZWRDaGVja0V4aXN0ZW5jZVJlcXVlc3QSGQoRc2hhMjU2X2hleF9oYXNoZXMYASADKAkiRwoiTW91bnRCYXRjaGVkQ2hlY2tFeGlzdGVuY2VSZXNwb25zZRIhChltaXNzaW5nX3NoYTI1Nl9oZXhfaGFzaGVzGAEgAygJImkKCU1vdW50RmlsZRIQCghmaWxlbmFtZRgBIAEoCRISCgpzaGEyNTZfaGV4GAMgASgJEhEKBHNpemUYBCABKARIAIgBARIRCgRtb2RlGAUgASgNSAGIAQFCBwoFX3NpemVCBwoFX21vZGUitQEKF01vdW50R2V0T3JDcmVhdGVSZXF1ZXN0EhcKD2RlcGxveW1lbnRfbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAUSGAoQZW52aXJvbm1lbnRfbmFtZRgDIAEoCRIcChRvYmplY3RfY3JlYXRpb25fdHlwZRgEIAEoBRImCgVmaWxlcxgFIAMoCzIXLm1vZGFsLmNsaWVudC5Nb3VudEZpbGUSDgoGYXBwX2lkGAYgASgJImgKGE1vdW50R2V0T3JDcmVhdGVSZXNwb25zZRIQCghtb3VudF9pZBgBIAEoCRI6Cg9oYW5kbGVfbWV0YWRhdGEYAiABKAsyIS5tb2RhbC5jbGllbnQuTW91bnRIYW5kbGVNZXRhZGF0YSI6ChNNb3VudEhhbmRsZU1ldGFkYXRhEiMKG2NvbnRlbnRfY2hlY2tzdW1fc2hhMjU2X2hleBgBIAEoCSJcChNNb3VudFB1dEZpbGVSZXF1ZXN0EhIKCnNoYTI1Nl9oZXgYAiABKAkSDgoEZGF0YRgDIAEoDEgAEhYKDGRhdGFfYmxvYl9pZBgFIAEoCUgAQgkKB2NvbnRlbnQiJgoUTW91bnRQdXRGaWxlUmVzcG9uc2USDgoGZXhpc3RzGAIgASgIIh4KDVVwbG9hZFVybExpc3QSDQoFaXRlbXMYASADKAliBnByb3RvMw");
+
+/**
+ * @generated from message modal.client.BlobCreateRequest
+ */
+export type BlobCreateRequest = Message<"modal.client.BlobCreateRequest"> & {
+  /**
+   * @generated from field: string content_md5 = 1;
+   */
+  contentMd5: string;
+
+  /**
+   * @generated from field: string content_sha256_base64 = 2;
+   */
+  contentSha256Base64: string;
+
+  /**
+   * @generated from field: int64 content_length = 3;
+   */
+  contentLength: bigint;
+};
+
+/**
+ * Describes the message modal.client.BlobCreateRequest.
+ * Use `create(BlobCreateRequestSchema)` to create a new message.
+ */
+export const BlobCreateRequestSchema: GenMessage<BlobCreateRequest> = /*@__PURE__*/
+  messageDesc(file_mounts, 0);
+
+/**
+ * @generated from message modal.client.BlobCreateResponse
+ */
+export type BlobCreateResponse = Message<"modal.client.BlobCreateResponse"> & {
+  /**
+   * @generated from field: string blob_id = 2;
+   */
+  blobId: string;
+
+  /**
+   * @generated from field: repeated string blob_ids = 4;
+   */
+  blobIds: string[];
+
+  /**
+   * @generated from field: modal.client.UploadUrlList upload_urls = 5;
+   */
+  uploadUrls?: UploadUrlList | undefined;
+};
+
+/**
+ * Describes the message modal.client.BlobCreateResponse.
+ * Use `create(BlobCreateResponseSchema)` to create a new message.
+ */
+export const BlobCreateResponseSchema: GenMessage<BlobCreateResponse> = /*@__PURE__*/
+  messageDesc(file_mounts, 1);
+
+/**
+ * @generated from message modal.client.MountBatchedCheckExistenceRequest
+ */
+export type MountBatchedCheckExistenceRequest = Message<"modal.client.MountBatchedCheckExistenceRequest"> & {
+  /**
+   * @generated from field: repeated string sha256_hex_hashes = 1;
+   */
+  sha256HexHashes: string[];
+};
+
+/**
+ * Describes the message modal.client.MountBatchedCheckExistenceRequest.
+ * Use `create(MountBatchedCheckExistenceRequestSchema)` to create a new message.
+ */
+export const MountBatchedCheckExistenceRequestSchema: GenMessage<MountBatchedCheckExistenceRequest> = /*@__PURE__*/
+  messageDesc(file_mounts, 2);
+
+/**
+ * @generated from message modal.client.MountBatchedCheckExistenceResponse
+ */
+export type MountBatchedCheckExistenceResponse = Message<"modal.client.MountBatchedCheckExistenceResponse"> & {
+  /**
+   * @generated from field: repeated string missing_sha256_hex_hashes = 1;
+   */
+  missingSha256HexHashes: string[];
+};
+
+/**
+ * Describes the message modal.client.MountBatchedCheckExistenceResponse.
+ * Use `create(MountBatchedCheckExistenceResponseSchema)` to create a new message.
+ */
+export const MountBatchedCheckExistenceResponseSchema: GenMessage<MountBatchedCheckExistenceResponse> = /*@__PURE__*/
+  messageDesc(file_mounts, 3);
 
 /**
  * @generated from message modal.client.MountFile
@@ -44,7 +132,88 @@ export type MountFile = Message<"modal.client.MountFile"> & {
  * Use `create(MountFileSchema)` to create a new message.
  */
 export const MountFileSchema: GenMessage<MountFile> = /*@__PURE__*/
-  messageDesc(file_mounts, 0);
+  messageDesc(file_mounts, 4);
+
+/**
+ * @generated from message modal.client.MountGetOrCreateRequest
+ */
+export type MountGetOrCreateRequest = Message<"modal.client.MountGetOrCreateRequest"> & {
+  /**
+   * @generated from field: string deployment_name = 1;
+   */
+  deploymentName: string;
+
+  /**
+   * @generated from field: int32 namespace = 2;
+   */
+  namespace: number;
+
+  /**
+   * @generated from field: string environment_name = 3;
+   */
+  environmentName: string;
+
+  /**
+   * @generated from field: int32 object_creation_type = 4;
+   */
+  objectCreationType: number;
+
+  /**
+   * @generated from field: repeated modal.client.MountFile files = 5;
+   */
+  files: MountFile[];
+
+  /**
+   * @generated from field: string app_id = 6;
+   */
+  appId: string;
+};
+
+/**
+ * Describes the message modal.client.MountGetOrCreateRequest.
+ * Use `create(MountGetOrCreateRequestSchema)` to create a new message.
+ */
+export const MountGetOrCreateRequestSchema: GenMessage<MountGetOrCreateRequest> = /*@__PURE__*/
+  messageDesc(file_mounts, 5);
+
+/**
+ * @generated from message modal.client.MountGetOrCreateResponse
+ */
+export type MountGetOrCreateResponse = Message<"modal.client.MountGetOrCreateResponse"> & {
+  /**
+   * @generated from field: string mount_id = 1;
+   */
+  mountId: string;
+
+  /**
+   * @generated from field: modal.client.MountHandleMetadata handle_metadata = 2;
+   */
+  handleMetadata?: MountHandleMetadata | undefined;
+};
+
+/**
+ * Describes the message modal.client.MountGetOrCreateResponse.
+ * Use `create(MountGetOrCreateResponseSchema)` to create a new message.
+ */
+export const MountGetOrCreateResponseSchema: GenMessage<MountGetOrCreateResponse> = /*@__PURE__*/
+  messageDesc(file_mounts, 6);
+
+/**
+ * @generated from message modal.client.MountHandleMetadata
+ */
+export type MountHandleMetadata = Message<"modal.client.MountHandleMetadata"> & {
+  /**
+   * @generated from field: string content_checksum_sha256_hex = 1;
+   */
+  contentChecksumSha256Hex: string;
+};
+
+/**
+ * Describes the message modal.client.MountHandleMetadata.
+ * Use `create(MountHandleMetadataSchema)` to create a new message.
+ */
+export const MountHandleMetadataSchema: GenMessage<MountHandleMetadata> = /*@__PURE__*/
+  messageDesc(file_mounts, 7);
 
 /**
  * @generated from message modal.client.MountPutFileRequest
@@ -78,7 +247,7 @@ export type MountPutFileRequest = Message<"modal.client.MountPutFileRequest"> & 
  * Use `create(MountPutFileRequestSchema)` to create a new message.
  */
 export const MountPutFileRequestSchema: GenMessage<MountPutFileRequest> = /*@__PURE__*/
-  messageDesc(file_mounts, 1);
+  messageDesc(file_mounts, 8);
 
 /**
  * @generated from message modal.client.MountPutFileResponse
@@ -95,5 +264,22 @@ export type MountPutFileResponse = Message<"modal.client.MountPutFileResponse"> 
  * Use `create(MountPutFileResponseSchema)` to create a new message.
  */
 export const MountPutFileResponseSchema: GenMessage<MountPutFileResponse> = /*@__PURE__*/
-  messageDesc(file_mounts, 2);
+  messageDesc(file_mounts, 9);
+
+/**
+ * @generated from message modal.client.UploadUrlList
+ */
+export type UploadUrlList = Message<"modal.client.UploadUrlList"> & {
+  /**
+   * @generated from field: repeated string items = 1;
+   */
+  items: string[];
+};
+
+/**
+ * Describes the message modal.client.UploadUrlList.
+ * Use `create(UploadUrlListSchema)` to create a new message.
+ */
+export const UploadUrlListSchema: GenMessage<UploadUrlList> = /*@__PURE__*/
+  messageDesc(file_mounts, 10);
 

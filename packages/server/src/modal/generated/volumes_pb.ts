@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file volumes.proto.
  */
 export const file_volumes: GenFile = /*@__PURE__*/
-  fileDesc("Cg12b2x1bWVzLnByb3RvEgxtb2RhbC5jbGllbnQiRAoJRmlsZUVudHJ5EgwKBHBhdGgYASABKAkSDAoEdHlwZRgCIAEoBRINCgVtdGltZRgDIAEoBBIMCgRzaXplGAQgASgEImMKFlZvbHVtZUNvcHlGaWxlc1JlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEhEKCXNyY19wYXRocxgCIAMoCRIQCghkc3RfcGF0aBgDIAEoCRIRCglyZWN1cnNpdmUYBCABKAgiQgoTVm9sdW1lRGVsZXRlUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSGAoQZW52aXJvbm1lbnRfbmFtZRgCIAEoCSIpChRWb2x1bWVHZXRCeUlkUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkiWgoVVm9sdW1lR2V0QnlJZFJlc3BvbnNlEhEKCXZvbHVtZV9pZBgBIAEoCRIuCghtZXRhZGF0YRgCIAEoCzIcLm1vZGFsLmNsaWVudC5Wb2x1bWVNZXRhZGF0YSKMAQoYVm9sdW1lR2V0T3JDcmVhdGVSZXF1ZXN0EhcKD2RlcGxveW1lbnRfbmFtZRgBIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAMgASgJEhwKFG9iamVjdF9jcmVhdGlvbl90eXBlGAQgASgFEg4KBmFwcF9pZBgFIAEoCRIPCgd2ZXJzaW9uGAYgASgFIm8KGVZvbHVtZUdldE9yQ3JlYXRlUmVzcG9uc2USEQoJdm9sdW1lX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAUSLgoIbWV0YWRhdGEYAyABKAsyHC5tb2RhbC5jbGllbnQuVm9sdW1lTWV0YWRhdGEiKwoWVm9sdW1lSGVhcnRiZWF0UmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkidgoWVm9sdW1lTGlzdEZpbGVzUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSDAoEcGF0aBgCIAEoCRIRCglyZWN1cnNpdmUYBCABKAgSGAoLbWF4X2VudHJpZXMYAyABKA1IAIgBAUIOCgxfbWF4X2VudHJpZXMiQwoXVm9sdW1lTGlzdEZpbGVzUmVzcG9uc2USKAoHZW50cmllcxgBIAMoCzIXLm1vZGFsLmNsaWVudC5GaWxlRW50cnkidgoOVm9sdW1lTGlzdEl0ZW0SDQoFbGFiZWwYASABKAkSEQoJdm9sdW1lX2lkGAIgASgJEhIKCmNyZWF0ZWRfYXQYAyABKAESLgoIbWV0YWRhdGEYBCABKAsyHC5tb2RhbC5jbGllbnQuVm9sdW1lTWV0YWRhdGEiXwoRVm9sdW1lTGlzdFJlcXVlc3QSGAoQZW52aXJvbm1lbnRfbmFtZRgBIAEoCRIwCgpwYWdpbmF0aW9uGAIgASgLMhwubW9kYWwuY2xpZW50Lkxpc3RQYWdpbmF0aW9uIlsKElZvbHVtZUxpc3RSZXNwb25zZRIrCgVpdGVtcxgBIAMoCzIcLm1vZGFsLmNsaWVudC5Wb2x1bWVMaXN0SXRlbRIYChBlbnZpcm9ubWVudF9uYW1lGAIgASgJImIKDlZvbHVtZU1ldGFkYXRhEg8KB3ZlcnNpb24YASABKAUSDAoEbmFtZRgCIAEoCRIxCg1jcmVhdGlvbl9pbmZvGAMgASgLMhoubW9kYWwuY2xpZW50LkNyZWF0aW9uSW5mbyJ9ChVWb2x1bWVQdXRGaWxlc1JlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEiYKBWZpbGVzGAIgAygLMhcubW9kYWwuY2xpZW50Lk1vdW50RmlsZRIpCiFkaXNhbGxvd19vdmVyd3JpdGVfZXhpc3RpbmdfZmlsZXMYAyABKAgiTQoXVm9sdW1lUmVtb3ZlRmlsZVJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEgwKBHBhdGgYAiABKAkSEQoJcmVjdXJzaXZlGAMgASgIIjYKE1ZvbHVtZVJlbmFtZVJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEgwKBG5hbWUYAiABKAliBnByb3RvMw", [file_mounts, file_secrets]);
+  fileDesc("Cg12b2x1bWVzLnByb3RvEgxtb2RhbC5jbGllbnQiRAoJRmlsZUVudHJ5EgwKBHBhdGgYASABKAkSDAoEdHlwZRgCIAEoBRINCgVtdGltZRgDIAEoBBIMCgRzaXplGAQgASgEIlQKE1ZvbHVtZUNvbW1pdFJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEhkKDGNvbnRhaW5lcl9pZBgCIAEoCUgAiAEBQg8KDV9jb250YWluZXJfaWQiKwoUVm9sdW1lQ29tbWl0UmVzcG9uc2USEwoLc2tpcF9yZWxvYWQYASABKAgiYwoWVm9sdW1lQ29weUZpbGVzUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSEQoJc3JjX3BhdGhzGAIgAygJEhAKCGRzdF9wYXRoGAMgASgJEhEKCXJlY3Vyc2l2ZRgEIAEoCCJCChNWb2x1bWVEZWxldGVSZXF1ZXN0EhEKCXZvbHVtZV9pZBgBIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAIgASgJIikKFFZvbHVtZUdldEJ5SWRSZXF1ZXN0EhEKCXZvbHVtZV9pZBgBIAEoCSJaChVWb2x1bWVHZXRCeUlkUmVzcG9uc2USEQoJdm9sdW1lX2lkGAEgASgJEi4KCG1ldGFkYXRhGAIgASgLMhwubW9kYWwuY2xpZW50LlZvbHVtZU1ldGFkYXRhIlQKFVZvbHVtZUdldEZpbGUyUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSDAoEcGF0aBgCIAEoCRINCgVzdGFydBgDIAEoBBILCgNsZW4YBCABKAQiVAoWVm9sdW1lR2V0RmlsZTJSZXNwb25zZRIQCghnZXRfdXJscxgBIAMoCRIMCgRzaXplGAIgASgEEg0KBXN0YXJ0GAMgASgEEgsKA2xlbhgEIAEoBCKMAQoYVm9sdW1lR2V0T3JDcmVhdGVSZXF1ZXN0EhcKD2RlcGxveW1lbnRfbmFtZRgBIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAMgASgJEhwKFG9iamVjdF9jcmVhdGlvbl90eXBlGAQgASgFEg4KBmFwcF9pZBgFIAEoCRIPCgd2ZXJzaW9uGAYgASgFIm8KGVZvbHVtZUdldE9yQ3JlYXRlUmVzcG9uc2USEQoJdm9sdW1lX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAUSLgoIbWV0YWRhdGEYAyABKAsyHC5tb2RhbC5jbGllbnQuVm9sdW1lTWV0YWRhdGEiKwoWVm9sdW1lSGVhcnRiZWF0UmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkidgoWVm9sdW1lTGlzdEZpbGVzUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSDAoEcGF0aBgCIAEoCRIRCglyZWN1cnNpdmUYBCABKAgSGAoLbWF4X2VudHJpZXMYAyABKA1IAIgBAUIOCgxfbWF4X2VudHJpZXMiQwoXVm9sdW1lTGlzdEZpbGVzUmVzcG9uc2USKAoHZW50cmllcxgBIAMoCzIXLm1vZGFsLmNsaWVudC5GaWxlRW50cnkidgoOVm9sdW1lTGlzdEl0ZW0SDQoFbGFiZWwYASABKAkSEQoJdm9sdW1lX2lkGAIgASgJEhIKCmNyZWF0ZWRfYXQYAyABKAESLgoIbWV0YWRhdGEYBCABKAsyHC5tb2RhbC5jbGllbnQuVm9sdW1lTWV0YWRhdGEiXwoRVm9sdW1lTGlzdFJlcXVlc3QSGAoQZW52aXJvbm1lbnRfbmFtZRgBIAEoCRIwCgpwYWdpbmF0aW9uGAIgASgLMhwubW9kYWwuY2xpZW50Lkxpc3RQYWdpbmF0aW9uIlsKElZvbHVtZUxpc3RSZXNwb25zZRIrCgVpdGVtcxgBIAMoCzIcLm1vZGFsLmNsaWVudC5Wb2x1bWVMaXN0SXRlbRIYChBlbnZpcm9ubWVudF9uYW1lGAIgASgJImIKDlZvbHVtZU1ldGFkYXRhEg8KB3ZlcnNpb24YASABKAUSDAoEbmFtZRgCIAEoCRIxCg1jcmVhdGlvbl9pbmZvGAMgASgLMhoubW9kYWwuY2xpZW50LkNyZWF0aW9uSW5mbyJ9ChVWb2x1bWVQdXRGaWxlc1JlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEiYKBWZpbGVzGAIgAygLMhcubW9kYWwuY2xpZW50Lk1vdW50RmlsZRIpCiFkaXNhbGxvd19vdmVyd3JpdGVfZXhpc3RpbmdfZmlsZXMYAyABKAgi2gIKFlZvbHVtZVB1dEZpbGVzMlJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEjgKBWZpbGVzGAIgAygLMikubW9kYWwuY2xpZW50LlZvbHVtZVB1dEZpbGVzMlJlcXVlc3QuRmlsZRIpCiFkaXNhbGxvd19vdmVyd3JpdGVfZXhpc3RpbmdfZmlsZXMYAyABKAgaTAoFQmxvY2sSFwoPY29udGVudHNfc2hhMjU2GAEgASgMEhkKDHB1dF9yZXNwb25zZRgCIAEoDEgAiAEBQg8KDV9wdXRfcmVzcG9uc2UaegoERmlsZRIMCgRwYXRoGAEgASgJEgwKBHNpemUYAiABKAQSOgoGYmxvY2tzGAMgAygLMioubW9kYWwuY2xpZW50LlZvbHVtZVB1dEZpbGVzMlJlcXVlc3QuQmxvY2sSEQoEbW9kZRgEIAEoDUgAiAEBQgcKBV9tb2RlIq8BChdWb2x1bWVQdXRGaWxlczJSZXNwb25zZRJKCg5taXNzaW5nX2Jsb2NrcxgBIAMoCzIyLm1vZGFsLmNsaWVudC5Wb2x1bWVQdXRGaWxlczJSZXNwb25zZS5NaXNzaW5nQmxvY2saSAoMTWlzc2luZ0Jsb2NrEhIKCmZpbGVfaW5kZXgYASABKAQSEwoLYmxvY2tfaW5kZXgYAiABKAQSDwoHcHV0X3VybBgDIAEoCSIoChNWb2x1bWVSZWxvYWRSZXF1ZXN0EhEKCXZvbHVtZV9pZBgBIAEoCSJNChdWb2x1bWVSZW1vdmVGaWxlUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSDAoEcGF0aBgCIAEoCRIRCglyZWN1cnNpdmUYAyABKAgiNgoTVm9sdW1lUmVuYW1lUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSDAoEbmFtZRgCIAEoCWIGcHJvdG8z", [file_mounts, file_secrets]);
 
 /**
  * @generated from message modal.client.FileEntry
@@ -51,6 +51,45 @@ export const FileEntrySchema: GenMessage<FileEntry> = /*@__PURE__*/
   messageDesc(file_volumes, 0);
 
 /**
+ * @generated from message modal.client.VolumeCommitRequest
+ */
+export type VolumeCommitRequest = Message<"modal.client.VolumeCommitRequest"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+
+  /**
+   * @generated from field: optional string container_id = 2;
+   */
+  containerId?: string | undefined;
+};
+
+/**
+ * Describes the message modal.client.VolumeCommitRequest.
+ * Use `create(VolumeCommitRequestSchema)` to create a new message.
+ */
+export const VolumeCommitRequestSchema: GenMessage<VolumeCommitRequest> = /*@__PURE__*/
+  messageDesc(file_volumes, 1);
+
+/**
+ * @generated from message modal.client.VolumeCommitResponse
+ */
+export type VolumeCommitResponse = Message<"modal.client.VolumeCommitResponse"> & {
+  /**
+   * @generated from field: bool skip_reload = 1;
+   */
+  skipReload: boolean;
+};
+
+/**
+ * Describes the message modal.client.VolumeCommitResponse.
+ * Use `create(VolumeCommitResponseSchema)` to create a new message.
+ */
+export const VolumeCommitResponseSchema: GenMessage<VolumeCommitResponse> = /*@__PURE__*/
+  messageDesc(file_volumes, 2);
+
+/**
  * @generated from message modal.client.VolumeCopyFilesRequest
  */
 export type VolumeCopyFilesRequest = Message<"modal.client.VolumeCopyFilesRequest"> & {
@@ -80,7 +119,7 @@ export type VolumeCopyFilesRequest = Message<"modal.client.VolumeCopyFilesReques
  * Use `create(VolumeCopyFilesRequestSchema)` to create a new message.
  */
 export const VolumeCopyFilesRequestSchema: GenMessage<VolumeCopyFilesRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 1);
+  messageDesc(file_volumes, 3);
 
 /**
  * @generated from message modal.client.VolumeDeleteRequest
@@ -102,7 +141,7 @@ export type VolumeDeleteRequest = Message<"modal.client.VolumeDeleteRequest"> & 
  * Use `create(VolumeDeleteRequestSchema)` to create a new message.
  */
 export const VolumeDeleteRequestSchema: GenMessage<VolumeDeleteRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 2);
+  messageDesc(file_volumes, 4);
 
 /**
  * @generated from message modal.client.VolumeGetByIdRequest
@@ -119,7 +158,7 @@ export type VolumeGetByIdRequest = Message<"modal.client.VolumeGetByIdRequest"> 
  * Use `create(VolumeGetByIdRequestSchema)` to create a new message.
  */
 export const VolumeGetByIdRequestSchema: GenMessage<VolumeGetByIdRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 3);
+  messageDesc(file_volumes, 5);
 
 /**
  * @generated from message modal.client.VolumeGetByIdResponse
@@ -141,7 +180,71 @@ export type VolumeGetByIdResponse = Message<"modal.client.VolumeGetByIdResponse"
  * Use `create(VolumeGetByIdResponseSchema)` to create a new message.
  */
 export const VolumeGetByIdResponseSchema: GenMessage<VolumeGetByIdResponse> = /*@__PURE__*/
-  messageDesc(file_volumes, 4);
+  messageDesc(file_volumes, 6);
+
+/**
+ * @generated from message modal.client.VolumeGetFile2Request
+ */
+export type VolumeGetFile2Request = Message<"modal.client.VolumeGetFile2Request"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+
+  /**
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * @generated from field: uint64 start = 3;
+   */
+  start: bigint;
+
+  /**
+   * @generated from field: uint64 len = 4;
+   */
+  len: bigint;
+};
+
+/**
+ * Describes the message modal.client.VolumeGetFile2Request.
+ * Use `create(VolumeGetFile2RequestSchema)` to create a new message.
+ */
+export const VolumeGetFile2RequestSchema: GenMessage<VolumeGetFile2Request> = /*@__PURE__*/
+  messageDesc(file_volumes, 7);
+
+/**
+ * @generated from message modal.client.VolumeGetFile2Response
+ */
+export type VolumeGetFile2Response = Message<"modal.client.VolumeGetFile2Response"> & {
+  /**
+   * @generated from field: repeated string get_urls = 1;
+   */
+  getUrls: string[];
+
+  /**
+   * @generated from field: uint64 size = 2;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: uint64 start = 3;
+   */
+  start: bigint;
+
+  /**
+   * @generated from field: uint64 len = 4;
+   */
+  len: bigint;
+};
+
+/**
+ * Describes the message modal.client.VolumeGetFile2Response.
+ * Use `create(VolumeGetFile2ResponseSchema)` to create a new message.
+ */
+export const VolumeGetFile2ResponseSchema: GenMessage<VolumeGetFile2Response> = /*@__PURE__*/
+  messageDesc(file_volumes, 8);
 
 /**
  * @generated from message modal.client.VolumeGetOrCreateRequest
@@ -178,7 +281,7 @@ export type VolumeGetOrCreateRequest = Message<"modal.client.VolumeGetOrCreateRe
  * Use `create(VolumeGetOrCreateRequestSchema)` to create a new message.
  */
 export const VolumeGetOrCreateRequestSchema: GenMessage<VolumeGetOrCreateRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 5);
+  messageDesc(file_volumes, 9);
 
 /**
  * @generated from message modal.client.VolumeGetOrCreateResponse
@@ -205,7 +308,7 @@ export type VolumeGetOrCreateResponse = Message<"modal.client.VolumeGetOrCreateR
  * Use `create(VolumeGetOrCreateResponseSchema)` to create a new message.
  */
 export const VolumeGetOrCreateResponseSchema: GenMessage<VolumeGetOrCreateResponse> = /*@__PURE__*/
-  messageDesc(file_volumes, 6);
+  messageDesc(file_volumes, 10);
 
 /**
  * @generated from message modal.client.VolumeHeartbeatRequest
@@ -222,7 +325,7 @@ export type VolumeHeartbeatRequest = Message<"modal.client.VolumeHeartbeatReques
  * Use `create(VolumeHeartbeatRequestSchema)` to create a new message.
  */
 export const VolumeHeartbeatRequestSchema: GenMessage<VolumeHeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 7);
+  messageDesc(file_volumes, 11);
 
 /**
  * @generated from message modal.client.VolumeListFilesRequest
@@ -254,7 +357,7 @@ export type VolumeListFilesRequest = Message<"modal.client.VolumeListFilesReques
  * Use `create(VolumeListFilesRequestSchema)` to create a new message.
  */
 export const VolumeListFilesRequestSchema: GenMessage<VolumeListFilesRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 8);
+  messageDesc(file_volumes, 12);
 
 /**
  * @generated from message modal.client.VolumeListFilesResponse
@@ -271,7 +374,7 @@ export type VolumeListFilesResponse = Message<"modal.client.VolumeListFilesRespo
  * Use `create(VolumeListFilesResponseSchema)` to create a new message.
  */
 export const VolumeListFilesResponseSchema: GenMessage<VolumeListFilesResponse> = /*@__PURE__*/
-  messageDesc(file_volumes, 9);
+  messageDesc(file_volumes, 13);
 
 /**
  * @generated from message modal.client.VolumeListItem
@@ -303,7 +406,7 @@ export type VolumeListItem = Message<"modal.client.VolumeListItem"> & {
  * Use `create(VolumeListItemSchema)` to create a new message.
  */
 export const VolumeListItemSchema: GenMessage<VolumeListItem> = /*@__PURE__*/
-  messageDesc(file_volumes, 10);
+  messageDesc(file_volumes, 14);
 
 /**
  * @generated from message modal.client.VolumeListRequest
@@ -325,7 +428,7 @@ export type VolumeListRequest = Message<"modal.client.VolumeListRequest"> & {
  * Use `create(VolumeListRequestSchema)` to create a new message.
  */
 export const VolumeListRequestSchema: GenMessage<VolumeListRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 11);
+  messageDesc(file_volumes, 15);
 
 /**
  * @generated from message modal.client.VolumeListResponse
@@ -347,7 +450,7 @@ export type VolumeListResponse = Message<"modal.client.VolumeListResponse"> & {
  * Use `create(VolumeListResponseSchema)` to create a new message.
  */
 export const VolumeListResponseSchema: GenMessage<VolumeListResponse> = /*@__PURE__*/
-  messageDesc(file_volumes, 12);
+  messageDesc(file_volumes, 16);
 
 /**
  * @generated from message modal.client.VolumeMetadata
@@ -374,7 +477,7 @@ export type VolumeMetadata = Message<"modal.client.VolumeMetadata"> & {
  * Use `create(VolumeMetadataSchema)` to create a new message.
  */
 export const VolumeMetadataSchema: GenMessage<VolumeMetadata> = /*@__PURE__*/
-  messageDesc(file_volumes, 13);
+  messageDesc(file_volumes, 17);
 
 /**
  * @generated from message modal.client.VolumePutFilesRequest
@@ -401,7 +504,149 @@ export type VolumePutFilesRequest = Message<"modal.client.VolumePutFilesRequest"
  * Use `create(VolumePutFilesRequestSchema)` to create a new message.
  */
 export const VolumePutFilesRequestSchema: GenMessage<VolumePutFilesRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 14);
+  messageDesc(file_volumes, 18);
+
+/**
+ * @generated from message modal.client.VolumePutFiles2Request
+ */
+export type VolumePutFiles2Request = Message<"modal.client.VolumePutFiles2Request"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+
+  /**
+   * @generated from field: repeated modal.client.VolumePutFiles2Request.File files = 2;
+   */
+  files: VolumePutFiles2Request_File[];
+
+  /**
+   * @generated from field: bool disallow_overwrite_existing_files = 3;
+   */
+  disallowOverwriteExistingFiles: boolean;
+};
+
+/**
+ * Describes the message modal.client.VolumePutFiles2Request.
+ * Use `create(VolumePutFiles2RequestSchema)` to create a new message.
+ */
+export const VolumePutFiles2RequestSchema: GenMessage<VolumePutFiles2Request> = /*@__PURE__*/
+  messageDesc(file_volumes, 19);
+
+/**
+ * @generated from message modal.client.VolumePutFiles2Request.Block
+ */
+export type VolumePutFiles2Request_Block = Message<"modal.client.VolumePutFiles2Request.Block"> & {
+  /**
+   * @generated from field: bytes contents_sha256 = 1;
+   */
+  contentsSha256: Uint8Array;
+
+  /**
+   * @generated from field: optional bytes put_response = 2;
+   */
+  putResponse?: Uint8Array | undefined;
+};
+
+/**
+ * Describes the message modal.client.VolumePutFiles2Request.Block.
+ * Use `create(VolumePutFiles2Request_BlockSchema)` to create a new message.
+ */
+export const VolumePutFiles2Request_BlockSchema: GenMessage<VolumePutFiles2Request_Block> = /*@__PURE__*/
+  messageDesc(file_volumes, 19, 0);
+
+/**
+ * @generated from message modal.client.VolumePutFiles2Request.File
+ */
+export type VolumePutFiles2Request_File = Message<"modal.client.VolumePutFiles2Request.File"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: uint64 size = 2;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: repeated modal.client.VolumePutFiles2Request.Block blocks = 3;
+   */
+  blocks: VolumePutFiles2Request_Block[];
+
+  /**
+   * @generated from field: optional uint32 mode = 4;
+   */
+  mode?: number | undefined;
+};
+
+/**
+ * Describes the message modal.client.VolumePutFiles2Request.File.
+ * Use `create(VolumePutFiles2Request_FileSchema)` to create a new message.
+ */
+export const VolumePutFiles2Request_FileSchema: GenMessage<VolumePutFiles2Request_File> = /*@__PURE__*/
+  messageDesc(file_volumes, 19, 1);
+
+/**
+ * @generated from message modal.client.VolumePutFiles2Response
+ */
+export type VolumePutFiles2Response = Message<"modal.client.VolumePutFiles2Response"> & {
+  /**
+   * @generated from field: repeated modal.client.VolumePutFiles2Response.MissingBlock missing_blocks = 1;
+   */
+  missingBlocks: VolumePutFiles2Response_MissingBlock[];
+};
+
+/**
+ * Describes the message modal.client.VolumePutFiles2Response.
+ * Use `create(VolumePutFiles2ResponseSchema)` to create a new message.
+ */
+export const VolumePutFiles2ResponseSchema: GenMessage<VolumePutFiles2Response> = /*@__PURE__*/
+  messageDesc(file_volumes, 20);
+
+/**
+ * @generated from message modal.client.VolumePutFiles2Response.MissingBlock
+ */
+export type VolumePutFiles2Response_MissingBlock = Message<"modal.client.VolumePutFiles2Response.MissingBlock"> & {
+  /**
+   * @generated from field: uint64 file_index = 1;
+   */
+  fileIndex: bigint;
+
+  /**
+   * @generated from field: uint64 block_index = 2;
+   */
+  blockIndex: bigint;
+
+  /**
+   * @generated from field: string put_url = 3;
+   */
+  putUrl: string;
+};
+
+/**
+ * Describes the message modal.client.VolumePutFiles2Response.MissingBlock.
+ * Use `create(VolumePutFiles2Response_MissingBlockSchema)` to create a new message.
+ */
+export const VolumePutFiles2Response_MissingBlockSchema: GenMessage<VolumePutFiles2Response_MissingBlock> = /*@__PURE__*/
+  messageDesc(file_volumes, 20, 0);
+
+/**
+ * @generated from message modal.client.VolumeReloadRequest
+ */
+export type VolumeReloadRequest = Message<"modal.client.VolumeReloadRequest"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+};
+
+/**
+ * Describes the message modal.client.VolumeReloadRequest.
+ * Use `create(VolumeReloadRequestSchema)` to create a new message.
+ */
+export const VolumeReloadRequestSchema: GenMessage<VolumeReloadRequest> = /*@__PURE__*/
+  messageDesc(file_volumes, 21);
 
 /**
  * @generated from message modal.client.VolumeRemoveFileRequest
@@ -428,7 +673,7 @@ export type VolumeRemoveFileRequest = Message<"modal.client.VolumeRemoveFileRequ
  * Use `create(VolumeRemoveFileRequestSchema)` to create a new message.
  */
 export const VolumeRemoveFileRequestSchema: GenMessage<VolumeRemoveFileRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 15);
+  messageDesc(file_volumes, 22);
 
 /**
  * @generated from message modal.client.VolumeRenameRequest
@@ -450,5 +695,5 @@ export type VolumeRenameRequest = Message<"modal.client.VolumeRenameRequest"> & 
  * Use `create(VolumeRenameRequestSchema)` to create a new message.
  */
 export const VolumeRenameRequestSchema: GenMessage<VolumeRenameRequest> = /*@__PURE__*/
-  messageDesc(file_volumes, 16);
+  messageDesc(file_volumes, 23);
 
