@@ -22,6 +22,11 @@ function secondWords(loaded: readonly LoadedVerb[], first: string): string[] {
   );
 }
 
+/** A verb may be the first word of others too. */
+function nextWords(loaded: readonly LoadedVerb[], { name }: VerbEntry, verb: Verb): string {
+  return [...secondWords(loaded, name), ...optionWords(verb)].join(" ");
+}
+
 function optionWords(verb: Verb): string[] {
   const words = Object.entries(verb.options).flatMap(([name, { short }]) => [
     `--${name}`,
@@ -33,13 +38,14 @@ function optionWords(verb: Verb): string[] {
 /** `word` completes the verb, then its second word, then options; ids of sandboxes come from the server. */
 export function bashCompletion(loaded: readonly LoadedVerb[]): string {
   const firsts = firstWords(loaded);
-  const groups = firsts.filter((first) => secondWords(loaded, first).length > 0);
+  const longer = loaded.flatMap(({ entry }) => (entry.name.includes(" ") ? [`"${entry.name}"`] : []));
+  const groups = firsts.filter((first) => loaded.every(({ entry }) => entry.name !== first));
   return [
     "# bash completion of atoll",
     "_atoll() {",
     `  local word=$2 previous=$3 verb=\${COMP_WORDS[1]} words`,
-    '  case "$verb" in',
-    `    ${groups.join("|") || "-"}) [ "$COMP_CWORD" -gt 2 ] && verb="$verb \${COMP_WORDS[2]}" ;;`,
+    `  case "$verb \${COMP_WORDS[2]}" in`,
+    `    ${longer.join("|") || "-"}) [ "$COMP_CWORD" -gt 2 ] && verb="$verb \${COMP_WORDS[2]}" ;;`,
     "  esac",
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
     `    COMPREPLY=($(compgen -W "${firsts.join(" ")}" -- "$word"))`,
@@ -50,13 +56,16 @@ export function bashCompletion(loaded: readonly LoadedVerb[]): string {
     "  esac",
     '  case "$verb" in',
     ...groups.map((group) => `    ${group}) words="${secondWords(loaded, group).join(" ")}" ;;`),
-    ...loaded.map(({ entry, verb }) => `    "${entry.name}") words="${optionWords(verb).join(" ")}" ;;`),
+    ...loaded.map(({ entry, verb }) => `    "${entry.name}") words="${nextWords(loaded, entry, verb)}" ;;`),
     "  esac",
     '  case "$word" in',
     '    -*) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;',
     "    *)",
     '      case "$verb" in',
-    `        ${takingSandbox(loaded).join("|")}) words=$(atoll ls -q 2>/dev/null) ;;`,
+    ...takingSandbox(loaded).map((name) => {
+      const seconds = secondWords(loaded, name).map((second) => `${second} `);
+      return `        ${name}) words="${seconds.join("")}$(atoll ls -q 2>/dev/null)" ;;`;
+    }),
     "      esac",
     '      COMPREPLY=($(compgen -W "$words" -- "$word"))',
     "      ;;",

@@ -17,6 +17,7 @@ export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | 
     gpu: values.gpu,
     idleTimeoutMs: values["idle-timeout"],
     ...networkPolicy(values),
+    network: values.network,
     encryptedPorts: given(values.port),
     h2Ports: given(values["h2-port"]),
     unencryptedPorts: given(values["unencrypted-port"]),

@@ -20,12 +20,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const [first = "help", second] = argv;
   if (first === "--version" || first === "-V") return runVerb(entryOf("version"), []);
   if (first === "--help" || first === "-h") return runVerb(entryOf("help"), []);
-  const entry = verbs.find(({ name }) => name === first);
-  if (entry) return runVerb(entry, argv.slice(1));
   const words = verbs.filter(({ name }) => name.startsWith(`${first} `));
-  if (words.length === 0) throw unknownVerb(first, verbs);
   const longer = words.find(({ name }) => name === `${first} ${second}`);
   if (longer) return runVerb(longer, argv.slice(2));
+  const entry = verbs.find(({ name }) => name === first);
+  if (entry) return runVerb(entry, argv.slice(1));
+  if (words.length === 0) throw unknownVerb(first, verbs);
   if (second === undefined || isHelp(second)) return runVerb(entryOf("help"), [first]);
   throw unknownVerb(`${first} ${second}`, words);
 }

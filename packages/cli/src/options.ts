@@ -49,6 +49,7 @@ export const sandboxOptions = {
   gpu: one("MODEL", 'GPU model and count, such as A100 or A100:2, or "any".', text),
   "idle-timeout": one("DURATION", "Longest time without a running exec, stdin or connection.", duration),
   ...networkOptions,
+  network: one("NAME", "Private network: sandboxes of the app that name the same one reach each other.", text),
   port: many("PORT", "Open this port over TLS; see atoll tunnels.", ports),
   "h2-port": many("PORT", "The same for a service that speaks HTTP/2.", ports),
   "unencrypted-port": many("PORT", "Open this port over plain TCP too.", ports),

@@ -83,6 +83,12 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/network.ts")).network,
   },
   {
+    name: "network ls",
+    summary: "List private networks and their members",
+    group: "Sandboxes",
+    load: async () => (await import("./verbs/network-ls.ts")).networkLs,
+  },
+  {
     name: "rename",
     summary: "Give a sandbox another name",
     group: "Sandboxes",

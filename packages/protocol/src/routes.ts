@@ -7,6 +7,7 @@ import { diskRoutes } from "./disk.ts";
 import { fileRoutes } from "./files.ts";
 import { imageRoutes } from "./images.ts";
 import { mountRoutes } from "./mounts.ts";
+import { privateNetworkRoutes } from "./private-networks.ts";
 import { processRoutes } from "./processes.ts";
 import type { Route } from "./route.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
@@ -33,6 +34,7 @@ export const routes = {
   ...volumeRoutes,
   ...tokenRoutes,
   ...tunnelRoutes,
+  ...privateNetworkRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

@@ -2,6 +2,7 @@
 import Type, { type Static } from "typebox";
 import { NetworkPolicy, networkPolicyFields } from "./network.ts";
 import { ofSandbox, waitQuery } from "./parameters.ts";
+import { NetworkName } from "./private-networks.ts";
 import type { Route } from "./route.ts";
 import { Ports } from "./tunnels.ts";
 import { AbsolutePath, Argv, closed, Environment, Id, Instant, Isolation, Name, Pty, Result, Tags } from "./values.ts";
@@ -78,6 +79,7 @@ export const SandboxCreate = Type.Object(
       }),
     ),
     ...networkPolicyFields,
+    network: Type.Optional(NetworkName),
     encryptedPorts: Type.Optional(Ports),
     h2Ports: Type.Optional(Ports),
     unencryptedPorts: Type.Optional(Ports),
@@ -130,6 +132,10 @@ export const Sandbox = Type.Object(
     blockNetwork: Type.Boolean(),
     outboundCidrAllowlist: networkPolicyFields.outboundCidrAllowlist,
     outboundDomainAllowlist: networkPolicyFields.outboundDomainAllowlist,
+    network: Type.Optional(NetworkName),
+    address: Type.Optional(
+      Type.String({ description: "While it has one: reached by the host and its private network." }),
+    ),
     encryptedPorts: Type.Optional(Ports),
     h2Ports: Type.Optional(Ports),
     unencryptedPorts: Type.Optional(Ports),

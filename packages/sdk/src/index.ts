@@ -79,6 +79,7 @@ export {
 export type { BuildEvent } from "./image-build.ts";
 export type { ExecOptions, NetworkPolicyOptions, SandboxCreateOptions } from "./options.ts";
 export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts";
+export { PrivateNetwork, type PrivateNetworkInfo, type PrivateNetworkListOptions } from "./private-network.ts";
 export { Process, type ProcessInfo } from "./process.ts";
 export type { FinishedResult, WaitOptions } from "./result.ts";
 export { Sandbox, type SandboxInfo, type SandboxListOptions, type SnapshotOptions } from "./sandbox.ts";

@@ -69,6 +69,8 @@ export interface SandboxCreateOptions extends CommandOptions, NetworkPolicyOptio
   readonly gpu?: string | undefined;
   /** Longest time in milliseconds without a running exec, stdin or connection. */
   readonly idleTimeoutMs?: number | undefined;
+  /** A private network of the app: its members reach each other by name and address, and nobody else reaches them. */
+  readonly network?: string | undefined;
   /** Ports that are reached over TLS, see `tunnels`. */
   readonly encryptedPorts?: readonly number[] | undefined;
   /** The same for services that speak HTTP/2. */
@@ -117,6 +119,7 @@ const createOptionNames: Names<SandboxCreateOptions> = {
   gpu: true,
   idleTimeoutMs: true,
   ...networkPolicyNames,
+  network: true,
   encryptedPorts: true,
   h2Ports: true,
   unencryptedPorts: true,

@@ -61,6 +61,8 @@ function describe(info: SandboxInfo): [string, string | undefined][] {
       `${name ?? volumeId}${subPath === undefined ? "" : `/${plain(subPath)}`} at ${plain(path)}${readOnly ? ", read-only" : ""}`,
     ]),
     ["Network", describePolicy(info)],
+    ["Private network", info.network],
+    ["Address", info.address],
     ["Time limit", formatDuration(info.timeoutMs)],
     ["Idle limit", info.idleTimeoutMs === undefined ? undefined : formatDuration(info.idleTimeoutMs)],
     ["Created", info.createdAt],

@@ -32,7 +32,7 @@ export const ls = defineVerb({
   },
 });
 
-const header = ["ID", "NAME", "APP", "STATE", "ISOLATION", "AGE", "COMMAND"];
+const header = ["ID", "NAME", "APP", "STATE", "ISOLATION", "NETWORK", "ADDRESS", "AGE", "COMMAND"];
 const shownCommand = 40;
 
 function row(info: SandboxInfo): string[] {
@@ -43,6 +43,8 @@ function row(info: SandboxInfo): string[] {
     info.app,
     info.result ? describeResult(info.result) : info.state,
     info.isolation,
+    info.network ?? "-",
+    info.address ?? "-",
     formatDuration(Math.max(0, Date.now() - Date.parse(info.createdAt))),
     command.length > shownCommand ? `${command.slice(0, shownCommand - 3)}...` : command || "-",
   ];

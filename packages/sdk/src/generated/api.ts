@@ -400,6 +400,25 @@ export type NewToken = {
   readonly token: string;
 };
 
+export type PrivateNetwork = {
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly app: string;
+  /** A private network of the app: its members reach each other, and nobody else reaches them. Lower-case letters, digits and '-'; at most 63. */
+  readonly name: string;
+  readonly members: readonly ({
+    /** Id of the sandbox. */
+    readonly sandboxId: string;
+    /** Letters, digits, '.', '_' and '-'; at most 64. */
+    readonly name?: string | undefined;
+    /** Absent until it has one. */
+    readonly address?: string | undefined;
+  })[];
+};
+
+export type PrivateNetworkList = {
+  readonly items: readonly PrivateNetwork[];
+};
+
 export type Process = {
   /** Id of the process; `main` is the sandbox's own command. */
   readonly id: string;
@@ -483,6 +502,10 @@ export type Sandbox = {
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
   /** Only these names are reached, over TLS on port 443, HTTP on port 80 and the proxy on port 3128, and what outboundCidrAllowlist adds: api.example.com, or *.example.com for every name below it. */
   readonly outboundDomainAllowlist?: readonly string[] | undefined;
+  /** A private network of the app: its members reach each other, and nobody else reaches them. Lower-case letters, digits and '-'; at most 63. */
+  readonly network?: string | undefined;
+  /** While it has one: reached by the host and its private network. */
+  readonly address?: string | undefined;
   readonly encryptedPorts?: readonly number[] | undefined;
   readonly h2Ports?: readonly number[] | undefined;
   readonly unencryptedPorts?: readonly number[] | undefined;
@@ -540,6 +563,8 @@ export type SandboxCreate = {
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
   /** Only these names are reached, over TLS on port 443, HTTP on port 80 and the proxy on port 3128, and what outboundCidrAllowlist adds: api.example.com, or *.example.com for every name below it. */
   readonly outboundDomainAllowlist?: readonly string[] | undefined;
+  /** A private network of the app: its members reach each other, and nobody else reaches them. Lower-case letters, digits and '-'; at most 63. */
+  readonly network?: string | undefined;
   readonly encryptedPorts?: readonly number[] | undefined;
   readonly h2Ports?: readonly number[] | undefined;
   readonly unencryptedPorts?: readonly number[] | undefined;
@@ -1712,6 +1737,16 @@ export interface Operations {
     readonly body: undefined;
     readonly response: TunnelAuthority;
   };
+  /** Private networks that have members, by app and name. */
+  readonly listNetworks: {
+    readonly params: undefined;
+    readonly query: {
+      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      readonly app?: string | undefined;
+    };
+    readonly body: undefined;
+    readonly response: PrivateNetworkList;
+  };
 }
 
 export type OperationName = keyof Operations;
@@ -1800,4 +1835,5 @@ export const operations = {
   listTunnels: { method: "GET", path: "/v1/sandboxes/{sandboxId}/tunnels" },
   createConnectToken: { method: "POST", path: "/v1/sandboxes/{sandboxId}/connect-tokens" },
   tunnelAuthority: { method: "GET", path: "/v1/tunnel-authority" },
+  listNetworks: { method: "GET", path: "/v1/networks" },
 } as const;

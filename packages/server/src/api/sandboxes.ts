@@ -18,6 +18,7 @@ export function sandboxHandlers(
   | "setSandboxTags"
   | "renameSandbox"
   | "updateNetworkPolicy"
+  | "listNetworks"
 > {
   return {
     createSandbox: ({ body, repeatable, signal }) => sandboxes.create(body, repeatable, signal),
@@ -36,6 +37,7 @@ export function sandboxHandlers(
     setSandboxTags: ({ params, body }) => sandboxes.setTags(params.sandboxId, body.tags ?? {}),
     renameSandbox: ({ params, body }) => sandboxes.rename(params.sandboxId, body.name),
     updateNetworkPolicy: ({ params, body }) => sandboxes.updateNetworkPolicy(params.sandboxId, body),
+    listNetworks: ({ query }) => ({ items: sandboxes.networks(query.app) }),
   };
 }
 

@@ -25,8 +25,11 @@ export interface Engine {
   /** Binds the root and sets the limits, once init has connected. On failure the holder is of no further use and must be destroyed. */
   claim(holder: Holder, claim: Claim, signal: AbortSignal): Promise<ClaimedRoot>;
 
-  /** Has the holder reach what the policy says from now on, on open connections too. It is open when it is prepared. */
-  setNetwork(record: HolderRecord, policy: NetworkPolicy): Promise<void>;
+  /**
+   * Has the holder reach what the policy says from now on, on open connections too. It is open when it is prepared.
+   * @param network number of a private network: those that have the same one reach each other, whatever their policies
+   */
+  setNetwork(record: HolderRecord, policy: NetworkPolicy, network?: number): Promise<void>;
 
   /**
    * Gives nothing that a record of an earlier server names to anyone else, until it is destroyed. Comes before anything is made, for every

@@ -12,6 +12,8 @@ export interface Outbound {
   readonly intervals: readonly string[];
   /** Names and the web, elsewhere than in the intervals, are the egress program's. */
   readonly isProxied: boolean;
+  /** Number of the private network it is in, whose members it reaches in every mode. */
+  readonly network?: number | undefined;
 }
 
 export const open: Outbound = { mode: "open", intervals: [], isProxied: false };
@@ -77,11 +79,12 @@ export function changes(slot: string, from: Outbound | undefined, to: Outbound |
   ];
 }
 
-function elements(slot: string, { mode, intervals, isProxied }: Outbound): string[] {
+function elements(slot: string, { mode, intervals, isProxied, network }: Outbound): string[] {
   return [
     ...(mode === "blocked" ? [] : [`joined { "${slot}" }`]),
     ...(mode === "open" ? [`open { "${slot}" }`] : []),
     ...(isProxied ? [`named { "${slot}" }`, `proxied { "${slot}" }`] : []),
     ...intervals.map((each) => `allowed { "${slot}" . ${each} }`),
+    ...(network === undefined ? [] : [`network { "${slot}" : ${network} }`, `members { "${slot}" . ${network} }`]),
   ];
 }

@@ -105,11 +105,15 @@ function failed(stderr: string): AtollError {
 
 type Address = string | { readonly prefix: { addr: string; len: number } } | { readonly range: [string, string] };
 type Element = string | { readonly concat: [string, Address] };
+interface Listed {
+  readonly set?: { readonly name: string; readonly elem?: readonly Element[] };
+  readonly map?: { readonly elem?: readonly [string, number][] };
+}
 
 /** Pure: what the sets hold, from nft's JSON of the table. */
 export function outboundsOf(json: string): Map<string, Outbound> {
   const sets = new Map<string, readonly Element[]>();
-  const { nftables }: { nftables: { set?: { name: string; elem?: Element[] } }[] } = JSON.parse(json);
+  const { nftables }: { nftables: readonly Listed[] } = JSON.parse(json);
   for (const { set } of nftables) if (set) sets.set(set.name, set.elem ?? []);
   const [opened, proxied] = [new Set(sets.get("open")), new Set(sets.get("proxied"))];
   const intervals = new Map<string, string[]>();
@@ -118,15 +122,18 @@ export function outboundsOf(json: string): Map<string, Outbound> {
     const [slot, address] = element.concat;
     intervals.set(slot, [...(intervals.get(slot) ?? []), intervalOf(address)]);
   }
-  const joined = (sets.get("joined") ?? []).filter((element) => typeof element === "string");
+  const networks = new Map(nftables.flatMap(({ map }) => map?.elem ?? []));
+  const joined = new Set((sets.get("joined") ?? []).filter((element) => typeof element === "string"));
+  const modeOf = (slot: string) => (joined.has(slot) ? (opened.has(slot) ? "open" : "listed") : "blocked");
   return new Map(
-    joined.map((slot) => [
+    [...joined.union(new Set(networks.keys()))].map((slot) => [
       slot,
       {
-        mode: opened.has(slot) ? "open" : "listed",
+        mode: modeOf(slot),
         intervals: intervals.get(slot) ?? [],
         isProxied: proxied.has(slot),
-      } as const,
+        network: networks.get(slot),
+      },
     ]),
   );
 }

@@ -19,9 +19,9 @@ export interface GatewayRules {
 export const forbiddenRanges = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"];
 
 /**
- * Inside the gateway's network namespace: a sandbox reaches out through the uplink as its policy says and nothing else, neither the gateway nor
- * another sandbox. The host reaches in. Both directions of a connection that a sandbox began are held against the sets, so that a change
- * takes effect on open connections too; a slot that is in no set neither sends nor receives.
+ * Inside the gateway's network namespace: a sandbox reaches out through the uplink as its policy says, members of its private network, and nothing
+ * else, neither the gateway nor another sandbox. The host reaches in. Both directions of a connection that a sandbox began are held against
+ * the sets, so that a change takes effect on open connections too; a slot that is in no set neither sends nor receives.
  */
 export function gatewayRules({ slotPrefix, uplink, hostAddress, subnet, nameServers }: GatewayRules): string {
   const slots = `"${slotPrefix}*"`;
@@ -50,9 +50,16 @@ table inet atoll {
   set proxied {
     type ifname
   }
+  map network {
+    type ifname : mark
+  }
+  set members {
+    type ifname . mark
+  }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
     iifname . ip daddr @allowed accept
+    ip daddr ${subnet} accept
     iifname @named meta l4proto { tcp, udp } th dport ${names} redirect
     iifname @proxied tcp dport { ${http}, ${tls} } redirect
   }
@@ -78,10 +85,17 @@ table inet atoll {
     oifname . ip saddr @allowed accept
     oifname @joined ct state related meta l4proto icmp accept
   }
+  chain between {
+    meta mark set 0
+    meta mark set iifname map @network
+    oifname . meta mark @members accept
+    goto refuse
+  }
   chain forward {
     type filter hook forward priority filter; policy drop;
     iifname "${uplink}" oifname ${slots} goto inward
     iifname ${slots} oifname "${uplink}" goto outward
+    iifname ${slots} oifname ${slots} goto between
     iifname ${slots} goto refuse
   }
   chain input {

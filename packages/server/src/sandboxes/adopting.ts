@@ -63,7 +63,7 @@ async function findHolder(live: LiveSandbox): Promise<void> {
   const engine = context.levels.engine(row.spec.isolation);
   const holder = row.holder && (await engine.adopt(row.holder, signal));
   if (holder) {
-    await engine.setNetwork(holder.record, row.networkPolicy);
+    await engine.setNetwork(holder.record, row.networkPolicy, row.spec.network?.number);
     live.watch(holder);
     live.note("adopted");
     await context.tunnels.reopen(live, context.stopping);

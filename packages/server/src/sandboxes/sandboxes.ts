@@ -1,4 +1,4 @@
-import type { NetworkPolicy, Sandbox, SandboxCreate, SandboxState } from "@atoll/protocol";
+import type { NetworkPolicy, PrivateNetwork, Sandbox, SandboxCreate, SandboxState } from "@atoll/protocol";
 import { within } from "../change.ts";
 import { AtollError } from "../error.ts";
 import { newId } from "../id.ts";
@@ -13,6 +13,7 @@ import { environmentOf, networkPolicyOf, withDefaults } from "./defaults.ts";
 import { destroy, finish } from "./ending.ts";
 import { environmentPurpose, LiveSandbox } from "./live-sandbox.ts";
 import { checkPorts } from "./ports.ts";
+import { checkMemberName, networkOf, privateNetworks } from "./private-networks.ts";
 import { probeUntilReady } from "./readiness.ts";
 import { Reconciler } from "./reconcile.ts";
 import { isPlatformFailure, start } from "./starting.ts";
@@ -173,7 +174,7 @@ export class Sandboxes {
   rename(id: string, name: string): Sandbox {
     const live = this.#running(id, "name");
     if (live.row.name === name) return this.get(id);
-    this.#checkName(live.row.app, name);
+    this.#checkName(live.row.app, name, live.row.spec.network?.name, live);
     live.row.name = name;
     live.save();
     return this.get(id);
@@ -188,10 +189,19 @@ export class Sandboxes {
     const live = this.#running(id, "change the network policy of");
     const { row, context } = live;
     // One that is still being prepared is given the policy of its row.
-    if (row.holder) await context.levels.engine(row.spec.isolation).setNetwork(row.holder, policy);
+    if (row.holder)
+      await context.levels.engine(row.spec.isolation).setNetwork(row.holder, policy, row.spec.network?.number);
     row.networkPolicy = networkPolicyOf(policy);
     live.save();
     return this.get(id);
+  }
+
+  /** Private networks that have members. */
+  networks(app: string | undefined): PrivateNetwork[] {
+    return privateNetworks(
+      this.#rows().filter((row) => row.state !== "finished"),
+      app,
+    );
   }
 
   counts(): Record<SandboxState, number> {
@@ -290,18 +300,23 @@ export class Sandboxes {
     if (!store.apps.named(app)) {
       throw new AtollError("not_found", `cannot find the app "${app}"`, "Look it up with createIfMissing to make it.");
     }
-    if (request.name !== undefined) this.#checkName(app, request.name);
+    if (request.name !== undefined) this.#checkName(app, request.name, request.network);
   }
 
-  #checkName(app: string, name: string): void {
-    const holder = this.#live
-      .values()
-      .find(({ row, isFinished }) => !isFinished && row.name === name && row.app === app);
-    if (!holder) return;
-    throw new AtollError(
-      "conflict",
-      `cannot name a sandbox "${name}": a sandbox of that name already exists in the app "${app}", ${holder.id}`,
-    );
+  /** @param network of the sandbox that is to have it */
+  #checkName(app: string, name: string, network: string | undefined, except?: LiveSandbox): void {
+    const others = [...this.#live.values()].filter((live) => !live.isFinished && live !== except);
+    const holder = others.find(({ row }) => row.name === name && row.app === app);
+    if (holder)
+      throw new AtollError(
+        "conflict",
+        `cannot name a sandbox "${name}": a sandbox of that name already exists in the app "${app}", ${holder.id}`,
+      );
+    if (network !== undefined)
+      checkMemberName(
+        { app, network, name },
+        others.map(({ row }) => row),
+      );
   }
 
   /** Devices and environment, or why the request cannot have them: found out before anything is taken for it. */
@@ -331,7 +346,7 @@ export class Sandboxes {
       sequence: this.#sequence,
       app: request.app ?? "default",
       name: request.name,
-      spec,
+      spec: { ...spec, network: networkOf(request, this.#rows(), this.#sequence) },
       environment: this.#context.seal.close(JSON.stringify(given.environment), environmentPurpose(id)),
       createdAt: now,
       tags: request.tags ?? {},
@@ -342,6 +357,10 @@ export class Sandboxes {
       hostPorts: {},
       timeline: withEntry([], "queued", now),
     };
+  }
+
+  #rows(): SandboxRow[] {
+    return [...this.#live.values()].map(({ row }) => row);
   }
 
   #gpusInUse(): ReadonlySet<string> {

@@ -76,7 +76,7 @@ async function claim(live: LiveSandbox, engine: Engine, image: Image, signal: Ab
   // Not side by side: an init that is still opening its control directory must not lose it to the change of the root.
   await step("reach the sandbox's init", () => link.whenConnected(connectLimit));
   // Nothing but init runs in it yet.
-  await step("set the network policy", () => engine.setNetwork(holder.record, row.networkPolicy));
+  await step("set the network policy", () => engine.setNetwork(holder.record, row.networkPolicy, spec.network?.number));
   const claimed = await step("give the sandbox its root and limits", () => engine.claim(holder, request, signal));
   live.note("claimed");
   const { errno, step: failed } = await step("set up the sandbox", () =>

@@ -38,6 +38,8 @@ export interface SandboxSpec {
   readonly h2Ports?: readonly number[] | undefined;
   readonly unencryptedPorts?: readonly number[] | undefined;
   readonly inboundCidrAllowlist?: readonly string[] | undefined;
+  /** The private network it is in; the number tells it from all others. */
+  readonly network?: { readonly name: string; readonly number: number } | undefined;
   readonly volumes?: readonly MountedVolume[] | undefined;
   readonly readinessProbe?: NonNullable<SandboxCreate["readinessProbe"]> | undefined;
 }

@@ -72,6 +72,15 @@ test("a change takes away what is not allowed any more, adds what is new, and to
     `delete element inet atoll joined { "slot7" }`,
     `delete element inet atoll open { "slot7" }`,
   ]);
+  const member = { ...outbound({ blockNetwork: true }), network: 7 };
+  assert.deepEqual(changes("slot7", undefined, member), [
+    'add element inet atoll network { "slot7" : 7 }',
+    'add element inet atoll members { "slot7" . 7 }',
+  ]);
+  assert.deepEqual(changes("slot7", member, outbound({ blockNetwork: true })), [
+    'delete element inet atoll network { "slot7" : 7 }',
+    'delete element inet atoll members { "slot7" . 7 }',
+  ]);
 });
 
 test("names go through the egress program, ranges do not, and an empty list of names lets nothing out", () => {
@@ -96,13 +105,25 @@ test("what nft lists is read back as what was added", () => {
       { concat: ["slot2", { range: ["192.0.2.1", "192.0.2.5"] }] },
       { concat: ["slot2", "198.51.100.7"] },
     ]),
+    set("members", [{ concat: ["slot2", 7] }, { concat: ["slot3", 7] }]),
+    {
+      map: {
+        name: "network",
+        elem: [
+          ["slot2", 7],
+          ["slot3", 7],
+        ],
+      },
+    },
   ];
   assert.deepEqual(Object.fromEntries(outboundsOf(JSON.stringify({ nftables: [{ metainfo: {} }, ...listed] }))), {
-    slot1: open,
+    slot1: { ...open, network: undefined },
     slot2: {
       mode: "listed",
       intervals: ["10.0.0.0-10.255.255.255", "192.0.2.1-192.0.2.5", "198.51.100.7"],
       isProxied: true,
+      network: 7,
     },
+    slot3: { mode: "blocked", intervals: [], isProxied: false, network: 7 },
   });
 });

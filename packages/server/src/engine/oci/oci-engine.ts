@@ -233,11 +233,11 @@ export class OciEngine implements Engine {
     for (const { cgroupRule } of claim.devices) this.#machine.cgroups.allowDevice(key, cgroupRule);
   }
 
-  async setNetwork({ details }: HolderRecord, policy: NetworkPolicy): Promise<void> {
+  async setNetwork({ details }: HolderRecord, policy: NetworkPolicy, network?: number): Promise<void> {
     const { egress, policies } = this.#machine;
     // First, so that no packet is led to it that it would know nothing of.
     await egress.set(String(details.address), clientPolicy(policy));
-    await policies.set(String(details.slot), outbound(policy));
+    await policies.set(String(details.slot), { ...outbound(policy), network });
   }
 
   reserve(record: HolderRecord): void {
