@@ -9,8 +9,9 @@ import {
 } from "node:net";
 import { createServer, type SecureContext, type TLSSocket } from "node:tls";
 import type { Logger } from "pino";
-import { serveDoor } from "./connect-proxy.ts";
 import { type ConnectGrant, openGrant } from "./connect-token.ts";
+import { serveHttp1 } from "./door-http1.ts";
+import { serveHttp2 } from "./door-http2.ts";
 import { firstBytes, pass, reach, type Target } from "./passage.ts";
 import { isHttp, type Refusal, refuse } from "./refusal.ts";
 import type { ServerNames } from "./server-names.ts";
@@ -20,6 +21,8 @@ import type { TunnelConfig } from "./tunnel-config.ts";
 export interface Entrance {
   readonly sandboxId: string;
   readonly address: string;
+  /** Ports whose services speak HTTP/2. */
+  readonly h2Ports: readonly number[];
   readonly allowed: BlockList | undefined;
   readonly isBusy: (connections: number) => void;
   readonly over: AbortSignal;
@@ -160,9 +163,9 @@ export class Gateway {
     if (tunnel) return { ...tunnel, needsToken: false };
     const [door = "", port] = (label ?? "").split("-");
     const entrance = this.#doors.get(door);
-    return entrance && port !== undefined
-      ? { entrance, address: entrance.address, port: Number(port), isH2: false, needsToken: true }
-      : undefined;
+    if (!entrance || port === undefined) return undefined;
+    const isH2 = entrance.h2Ports.includes(Number(port));
+    return { entrance, address: entrance.address, port: Number(port), isH2, needsToken: true };
   }
 
   async #accept(client: TLSSocket): Promise<void> {
@@ -174,7 +177,8 @@ export class Gateway {
     if (!isAllowed(way.entrance, client)) return refuse(client, notAllowed(client.remoteAddress ?? ""));
     if (!way.needsToken) return this.#carry(client, way, true);
     count(way.entrance, client);
-    serveDoor(client, {
+    const serve = client.alpnProtocol === "h2" ? serveHttp2 : serveHttp1;
+    serve(client, {
       target: way,
       signal: way.entrance.over,
       check: (token) => matching(openGrant(this.#options.key, token, Date.now()), way),

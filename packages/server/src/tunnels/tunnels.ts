@@ -147,6 +147,7 @@ export class Tunnels implements CoreTunnels {
     return {
       sandboxId: live.id,
       address,
+      h2Ports: live.row.spec.h2Ports ?? [],
       allowed: rangesOf(live.row.spec.inboundCidrAllowlist),
       over: live.over.signal,
       connections: 0,
