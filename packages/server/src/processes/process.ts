@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Process as ProcessView, Result } from "@atoll/protocol";
 import { Change, within } from "../change.ts";
 import type { ProcessRow } from "../store/rows.ts";
@@ -12,6 +13,14 @@ const killAgainMs = 1000;
 
 export const streamNumbers = { stdout: 1, stderr: 2 } as const;
 export type StreamName = keyof typeof streamNumbers;
+
+/** Number of the sandbox's own command. */
+export const mainNumber = 1;
+
+/** @param directory holds the output of one sandbox */
+export function outputPath(directory: string, number: number, stream: StreamName): string {
+  return join(directory, `${number}.${stream}`);
+}
 
 export interface ProcessOptions {
   readonly stdout: OutputLog;

@@ -1,27 +1,22 @@
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { Process as ProcessView, Pty, Result } from "@atoll/protocol";
 import { AtollError } from "../error.ts";
 import { newId } from "../id.ts";
 import type { InitHandler, InitLink } from "../init/link.ts";
 import type { ProcessRow } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
+import { FinishedProcesses } from "./finished-processes.ts";
 import { Operations } from "./operations.ts";
 import { OutputBudget } from "./output-budget.ts";
 import { OutputLog } from "./output-log.ts";
-import { Process, processView, type StreamName, streamNumbers } from "./process.ts";
+import { mainNumber, outputPath, Process, processView, type StreamName, streamNumbers } from "./process.ts";
 import { QuietProcesses } from "./quiet-processes.ts";
+import { Reading } from "./reading.ts";
 import { lost, terminated } from "./result.ts";
+import { checkSize, type StartSpec, startOf } from "./start-spec.ts";
 import { Stdin } from "./stdin.ts";
 
-export const mainNumber = 1;
 export const mainId = "main";
 const mostUnfinished = 512;
-/** Finished ones kept of one sandbox; the oldest go, together with their output. */
-const keptFinished = 1000;
-/** Output of one sandbox on its way to the disk; beyond the first its connection is not read until it is below the second. */
-const pauseBytes = 4 * 1024 * 1024;
-const resumeBytes = 2 * 1024 * 1024;
 
 export interface ProcessesOptions {
   readonly sandboxId: string;
@@ -39,17 +34,6 @@ export interface ProcessesOptions {
   readonly onWriteError: (error: unknown) => void;
 }
 
-export interface StartSpec {
-  readonly argv: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly workdir: string;
-  readonly user: string;
-  readonly openFilesLimit: number;
-  readonly pty?: Pty | undefined;
-  readonly keepsStdin: boolean;
-  readonly timeoutMs?: number | undefined;
-}
-
 /** The processes of one sandbox: what init says of them, and what the store keeps. */
 export class Processes implements InitHandler {
   readonly #options: ProcessesOptions;
@@ -57,19 +41,22 @@ export class Processes implements InitHandler {
   /** Those that init was told to start, by this daemon or an earlier one. */
   readonly #told = new Set<number>();
   readonly #followed = new Set<Promise<void>>();
-  readonly #finished: number[] = [];
+  readonly #finished: FinishedProcesses;
   readonly #budget: OutputBudget;
+  readonly #reading: Reading;
   readonly #suspended = new AbortController();
   readonly quiet: QuietProcesses;
   readonly operations: Operations;
   #link: InitLink | undefined;
   #mainRow: ProcessRow | undefined;
   #next = mainNumber;
-  #isPaused = false;
 
   constructor(options: ProcessesOptions) {
     this.#options = options;
+    this.#finished = new FinishedProcesses(options);
     this.#budget = new OutputBudget(options.sandboxOutputLimitBytes);
+    const logs = () => this.#live.values().flatMap(({ stdout, stderr }) => [stdout, stderr]);
+    this.#reading = new Reading(logs, () => this.#link);
     this.quiet = new QuietProcesses(() => this.#link);
     this.operations = new Operations(() => this.#link, options.onActivity);
   }
@@ -83,7 +70,7 @@ export class Processes implements InitHandler {
     for (const row of this.#options.store.processes.of(this.#options.sandboxId)) {
       this.#next = Math.max(this.#next, row.number + 1);
       if (row.number === mainNumber) this.#mainRow = row;
-      if (row.output) this.#noteFinished(row);
+      if (row.output) this.#finished.add(row);
       else this.#take(row, lengthOf, false);
       if (!row.output && row.argv.length > 0) this.#told.add(row.number);
     }
@@ -235,10 +222,7 @@ export class Processes implements InitHandler {
     if (this.quiet.output(number, stream, offset + bytes.length)) return;
     const process = this.#live.get(number);
     if (process) this.#guard(() => logOf(process, stream).append(offset, bytes));
-    if (!this.#isPaused && this.#unwrittenBytes > pauseBytes) {
-      this.#isPaused = true;
-      this.#link?.pauseReading();
-    }
+    this.#reading.arrived();
   }
 
   eof(number: number, stream: 1 | 2, offset: number): void {
@@ -322,7 +306,7 @@ export class Processes implements InitHandler {
     this.#options.store.processes.update(row);
     if (this.#told.delete(row.number)) this.#link?.release(row.number);
     this.#live.delete(row.number);
-    this.#noteFinished(row);
+    this.#finished.add(row);
   }
 
   async #outputOver(process: Process, signal: AbortSignal): Promise<void> {
@@ -332,17 +316,6 @@ export class Processes implements InitHandler {
     for (const log of [process.stdout, process.stderr]) await log.changed.until(() => log.isComplete, signal);
   }
 
-  #noteFinished(row: ProcessRow): void {
-    if (row.number === mainNumber) return;
-    this.#finished.push(row.number);
-    if (this.#finished.length <= keptFinished) return;
-    const oldest = this.#finished.shift() ?? 0;
-    this.#options.store.processes.remove(row.sandboxId, oldest);
-    for (const stream of ["stdout", "stderr"] as const) {
-      rm(outputPath(this.#options.outputDirectory, oldest, stream), { force: true }).catch(this.#options.onWriteError);
-    }
-  }
-
   #log(row: ProcessRow, stream: StreamName, keptBytes: number): OutputLog {
     const log = new OutputLog(outputPath(this.#options.outputDirectory, row.number, stream), {
       keptBytes,
@@ -350,7 +323,7 @@ export class Processes implements InitHandler {
       budget: this.#budget,
       onKept: (offset) => {
         this.#link?.ack(row.number, streamNumbers[stream], offset);
-        this.#resumeReading();
+        this.#reading.written();
       },
       onWriteError: this.#options.onWriteError,
     });
@@ -371,31 +344,7 @@ export class Processes implements InitHandler {
 
   #sendStart(number: number, spec: StartSpec): void {
     this.#told.add(number);
-    this.#link?.start({
-      process: number,
-      pty: spec.pty && { rows: spec.pty.rows, cols: spec.pty.cols },
-      stdin: spec.keepsStdin,
-      openFilesLimit: spec.openFilesLimit,
-      user: spec.user,
-      cwd: spec.workdir,
-      argv: [...spec.argv],
-      env: Object.entries(spec.environment).map(([name, value]) => `${name}=${value}`),
-    });
-  }
-
-  /** A log at its limit is left out: its bytes are few, and they wait for something else than the disk. */
-  get #unwrittenBytes(): number {
-    let bytes = 0;
-    for (const { stdout, stderr } of this.#live.values()) {
-      for (const log of [stdout, stderr]) if (!log.isLimited) bytes += log.unwrittenBytes;
-    }
-    return bytes;
-  }
-
-  #resumeReading(): void {
-    if (!this.#isPaused || this.#unwrittenBytes > resumeBytes) return;
-    this.#isPaused = false;
-    this.#link?.resumeReading();
+    this.#link?.start(startOf(number, spec));
   }
 
   #causeFor(process: Process, cause: Result): Result {
@@ -403,31 +352,10 @@ export class Processes implements InitHandler {
   }
 }
 
-export function outputPath(directory: string, number: number, stream: StreamName): string {
-  return join(directory, `${number}.${stream}`);
-}
-
 /** Of a process that is only known from the store. */
 export function settledView(row: ProcessRow): ProcessView {
   return processView(row, row.output ?? { stdoutBytes: 0, stderrBytes: 0 }, false);
 }
-
-/**
- * A START frame has 1 MiB at most. Each string takes 4 bytes more than its own; names and numbers take less than the rest.
- * @throws AtollError payload_too_large
- */
-export function checkSize(spec: Pick<StartSpec, "argv" | "environment">): void {
-  const variables = Object.entries(spec.environment).map(([name, value]) => `${name}=${value}`);
-  const bytes = [...spec.argv, ...variables].reduce((sum, text) => sum + Buffer.byteLength(text) + 4, 0);
-  if (bytes <= mostStartBytes) return;
-  throw new AtollError(
-    "payload_too_large",
-    `cannot start a process with ${bytes} bytes of arguments and environment: ${mostStartBytes} are the most`,
-    "Pass large data through stdin or a file.",
-  );
-}
-
-const mostStartBytes = 1_000_000;
 
 function logOf(process: Process, stream: 1 | 2): OutputLog {
   return stream === 1 ? process.stdout : process.stderr;

@@ -1,8 +1,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../error.ts";
-import type { StreamName } from "../processes/process.ts";
-import { outputPath } from "../processes/processes.ts";
+import { outputPath, type StreamName } from "../processes/process.ts";
 import { failedToStart, lost } from "../processes/result.ts";
 import type { ProcessRow } from "../store/rows.ts";
 import { finish } from "./ending.ts";
