@@ -115,18 +115,24 @@ export async function throughput(way: Way, bytes: number): Promise<number> {
   return bytes / 1000 / (performance.now() - began);
 }
 
-/** Keeps a tunnel at full speed from another process, so that this one measures the server and not itself. */
-export async function load(service: Service, act: () => Promise<void>): Promise<void> {
+/** Keeps connections at full speed from other processes, so that this one measures the server and not itself. */
+export async function load(service: Service, connections: number, act: () => Promise<void>): Promise<void> {
   const tunnel = (await service.sandbox.tunnels())[sourcePort];
   if (!tunnel) throw new Error(`cannot measure: port ${sourcePort} has no tunnel`);
   const argv = ["s_client", "-quiet", "-connect", `127.0.0.1:${tunnel.port}`, "-servername", tunnel.host];
-  const client = spawn("openssl", argv, { stdio: ["pipe", "ignore", "ignore"] });
+  const clients = Array.from({ length: connections }, () =>
+    spawn("openssl", argv, { stdio: ["pipe", "ignore", "ignore"] }),
+  );
   try {
-    client.stdin.write(`${Number.MAX_SAFE_INTEGER}\n`);
+    for (const { stdin } of clients) stdin.write(`${Number.MAX_SAFE_INTEGER}\n`);
     await act();
-    if (client.exitCode !== null) throw new Error("cannot measure: the load ended early");
+    if (clients.some(({ exitCode }) => exitCode !== null)) throw new Error("cannot measure: the load ended early");
   } finally {
-    client.kill();
-    await once(client, "close");
+    await Promise.all(
+      clients.map(async (client) => {
+        client.kill();
+        await once(client, "close");
+      }),
+    );
   }
 }

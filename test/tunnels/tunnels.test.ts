@@ -223,6 +223,22 @@ test("a sandbox lives on when another program has its port after a restart, and 
   });
 });
 
+test("metrics count connections, what they carry, and what is refused", async () => {
+  const headers = { authorization: `Bearer ${process.env.ATOLL_TOKEN}` };
+  const count = async (name: string) => {
+    const text = await (await fetch(`${process.env.ATOLL_URL}/metrics`, { headers })).text();
+    return Number(new RegExp(`^${RegExp.escape(name)} (\\S+)$`, "m").exec(text)?.[1]);
+  };
+  await using sandbox = await newSandbox(ports);
+  const { url = "" } = (await sandbox.tunnels())[8000] ?? {};
+  const [connections, refused] = ["atoll_tunnel_connections_total", 'atoll_tunnel_refused_total{reason="unknown"}'];
+  const [before, refusedBefore] = [await count(connections), await count(refused)];
+  assert.equal((await get(ca, url.replace(/\w{26}/, "a".repeat(26)))).status, 404);
+  assert.ok((await count(connections)) > before);
+  assert.ok((await count(refused)) > refusedBefore);
+  assert.ok((await count("atoll_tunnel_sent_bytes_total")) > 0);
+});
+
 function residentBytes(): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${daemonPid()}/status`, "utf8"))?.[1]) * 1024;
 }

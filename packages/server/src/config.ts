@@ -65,7 +65,11 @@ export function configFrom(env: Environment): Config {
     defaultDiskBytes: count(env, "ATOLL_DEFAULT_DISK", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
     poolSize: count(env, "ATOLL_POOL", 2, 0, 1000),
     readySlots: count(env, "ATOLL_READY_SLOTS", 8, 0, 1000),
-    tunnels: tunnelConfig(env, address("ATOLL_TUNNEL_LISTEN", env.ATOLL_TUNNEL_LISTEN || "127.0.0.1:0")),
+    tunnels: tunnelConfig(env, {
+      ...address("ATOLL_TUNNEL_LISTEN", env.ATOLL_TUNNEL_LISTEN || "127.0.0.1:0"),
+      maxConnections: count(env, "ATOLL_TUNNEL_CONNECTIONS", 8000, 1, 1_000_000),
+      maxSandboxConnections: count(env, "ATOLL_TUNNEL_SANDBOX_CONNECTIONS", 4000, 1, 1_000_000),
+    }),
     cdiDirectories: (env.ATOLL_CDI_DIRS ?? "/etc/cdi:/var/run/cdi").split(":").filter((path) => path !== ""),
     imageMap: parseImageMap(env.ATOLL_IMAGE_MAP ?? ""),
     logLevel: oneOf(env, "ATOLL_LOG_LEVEL", "info", logLevels),

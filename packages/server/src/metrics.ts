@@ -3,6 +3,8 @@ import type { Isolation, SandboxState } from "@atoll/protocol";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Observer } from "./sandboxes/observer.ts";
 import type { Slots } from "./slots.ts";
+import type { Figures } from "./tunnels/gateway-messages.ts";
+import { addTunnelMetrics } from "./tunnels/metrics.ts";
 
 export interface Metrics extends Observer {
   /** In the Prometheus text format. */
@@ -16,6 +18,7 @@ export interface MetricsSources {
   /** Network slots that are kept ready. */
   readonly readySlots: () => number;
   readonly readySandboxes: (isolation: Isolation) => number;
+  readonly tunnels: () => Promise<Figures | undefined>;
 }
 
 const createBuckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30];
@@ -46,6 +49,7 @@ export function metrics(sources: MetricsSources): Metrics {
     registers,
   });
   addGauges(registry, sources);
+  addTunnelMetrics(registry, sources.tunnels);
   const loop = addLoopDelay(registry);
   return {
     created: (isolation, isRunning, seconds) =>

@@ -109,6 +109,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     creations,
     readySlots: parts.readySlots,
     readySandboxes: (isolation) => pool.count(isolation),
+    tunnels: () => tunnels.figures(),
   });
   const imageDirectory = join(state.path, "store");
   const layers = new LayerStore(imageDirectory, parts.run);

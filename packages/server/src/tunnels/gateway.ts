@@ -1,66 +1,53 @@
 /** Where tunnels begin: one TLS port for all of them, told apart by server name, and a plain port for each unencrypted one. */
-import {
-  type AddressInfo,
-  type BlockList,
-  createServer as createTcpServer,
-  isIPv6,
-  type Server,
-  type Socket,
-} from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { createServer, type SecureContext, type TLSSocket } from "node:tls";
-import type { Logger } from "pino";
 import { type ConnectGrant, openGrant } from "./connect-token.ts";
 import { serveHttp1 } from "./door-http1.ts";
 import { serveHttp2 } from "./door-http2.ts";
-import { firstBytes, pass, reach, type Target } from "./passage.ts";
+import { Entrance } from "./entrance.ts";
+import type { Figures, Plan, RefusalReason } from "./gateway-messages.ts";
+import { firstBytes, pass, reach } from "./passage.ts";
 import { isHttp, type Refusal, refuse } from "./refusal.ts";
+import { full, notAllowed, nothingListens, unknown } from "./refusals.ts";
 import type { ServerNames } from "./server-names.ts";
+import { Traffic } from "./traffic.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
 
-/** A sandbox as the gateway knows it. */
-export interface Entrance {
-  readonly sandboxId: string;
-  readonly address: string;
-  /** Ports whose services speak HTTP/2. */
-  readonly h2Ports: readonly number[];
-  readonly allowed: BlockList | undefined;
-  readonly isBusy: (connections: number) => void;
-  readonly over: AbortSignal;
-  connections: number;
-}
-
-interface Way extends Target {
+interface Way {
   readonly entrance: Entrance;
+  readonly address: string;
+  readonly port: number;
   readonly isH2: boolean;
   readonly needsToken: boolean;
 }
 
+export interface GatewayOptions {
+  readonly config: TunnelConfig;
+  readonly names: ServerNames;
+  /** Opens connect tokens. */
+  readonly key: Buffer;
+  /** Told when a connection of a sandbox has come or gone. */
+  readonly changed: (entrance: Entrance) => void;
+}
+
 const firstBytesMs = 1000;
 const handshakeMs = 10_000;
+/** Connections beyond the limit that are still told so. */
+const spare = 64;
 
 export class Gateway {
-  readonly #options: {
-    readonly config: TunnelConfig;
-    readonly names: ServerNames;
-    readonly key: Buffer;
-    readonly log: Logger;
-  };
-  readonly #tunnels = new Map<string, Omit<Way, "needsToken">>();
+  readonly #options: GatewayOptions;
+  readonly #entrances = new Map<string, Entrance>();
+  readonly #tunnels = new Map<string, Omit<Way, "address" | "needsToken">>();
   readonly #doors = new Map<string, Entrance>();
-  readonly #sockets = new Set<Socket>();
-  readonly #plain = new Map<string, Map<number, Server>>();
+  readonly #traffic = new Traffic();
   readonly #server: Server;
   /** For clients that name no server of ours. */
   readonly #unnamed: SecureContext;
 
-  constructor(options: {
-    readonly config: TunnelConfig;
-    readonly names: ServerNames;
-    readonly key: Buffer;
-    readonly log: Logger;
-  }) {
+  constructor(options: GatewayOptions) {
     this.#options = options;
-    const { domain, maxConnections } = options.config;
+    this.#unnamed = options.names.contextFor(options.config.domain);
     this.#server = createServer(
       {
         allowHalfOpen: true,
@@ -71,79 +58,88 @@ export class Gateway {
         SNICallback: (name, done) => this.#chooseContext(name, done),
         ALPNCallback: ({ servername, protocols }) => this.#protocol(servername, protocols),
       },
-      (socket) => void this.#accept(socket),
+      (socket) => this.#accept(socket),
     );
-    const unnamed = options.names.contextFor(domain);
-    Object.assign(this.#server, { maxConnections });
     this.#server.on("connection", (socket: Socket) => this.#keep(socket));
-    this.#server.on("tlsClientError", (_error, socket) => socket.destroy());
-    this.#unnamed = unnamed;
+    this.#server.on("tlsClientError", (_error, socket) => {
+      this.#traffic.refused("handshake");
+      socket.destroy();
+    });
   }
 
-  get port(): number {
+  /** @returns the port */
+  async listen(port: number): Promise<number> {
+    await listening(this.#server, this.#options.config.host, port);
     return portOf(this.#server);
   }
 
-  listen(port: number): Promise<void> {
-    return listening(this.#server, this.#options.config.host, port);
-  }
-
-  /** Does nothing to one that is there. */
-  addTunnel(label: string, entrance: Entrance, port: number, isH2: boolean): void {
-    if (this.#tunnels.has(label)) return;
-    this.#tunnels.set(label, { entrance, address: entrance.address, port, isH2 });
-    entrance.over.addEventListener("abort", () => this.#tunnels.delete(label), { once: true });
-  }
-
-  /** Does nothing to one that is there. */
-  addDoor(label: string, entrance: Entrance): void {
-    if (this.#doors.has(label)) return;
-    this.#doors.set(label, entrance);
-    entrance.over.addEventListener("abort", () => this.#doors.delete(label), { once: true });
+  /** Takes the place of an earlier plan for the sandbox; connections stay. */
+  open(plan: Plan): void {
+    const known = this.#entrances.get(plan.sandboxId);
+    if (known) known.plan = plan;
+    const entrance = known ?? new Entrance(plan, this.#options.changed);
+    this.#entrances.set(plan.sandboxId, entrance);
+    this.#doors.set(plan.door, entrance);
+    for (const { label, port } of plan.tunnels)
+      this.#tunnels.set(label, { entrance, port, isH2: plan.h2Ports.includes(port) });
   }
 
   /**
    * @param wanted the machine's port, or 0 for any
    * @returns the machine's port
    */
-  async openPlain(entrance: Entrance, port: number, wanted: number): Promise<number> {
-    const opened = this.#plain.get(entrance.sandboxId) ?? new Map<number, Server>();
-    const present = opened.get(port);
+  async openPlain(sandboxId: string, port: number, wanted: number): Promise<number> {
+    const entrance = this.#entrances.get(sandboxId);
+    if (!entrance) throw new Error("cannot open a port of a sandbox that has no plan");
+    const present = entrance.plain.get(port);
     if (present) return portOf(present);
-    const way = { entrance, address: entrance.address, port, isH2: false, needsToken: false };
+    const way = { entrance, address: entrance.plan.address, port, isH2: false, needsToken: false };
     const server = createTcpServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
-      this.#keep(socket);
-      if (isAllowed(entrance, socket)) void this.#carry(socket, way, false);
-      else socket.destroy();
+      if (!this.#keep(socket)) return;
+      if (!entrance.isAllowed(socket)) {
+        this.#traffic.refused("not_allowed");
+        socket.destroy();
+      } else if (this.#hasRoom(entrance, socket)) void this.#carry(socket, way, false);
     });
     await listening(server, this.#options.config.host, wanted);
-    this.#plain.set(entrance.sandboxId, opened.set(port, server));
-    entrance.over.addEventListener("abort", () => this.#closePlain(entrance.sandboxId), { once: true });
+    // The sandbox may have ended meanwhile.
+    if (entrance.over.signal.aborted) server.close();
+    else entrance.plain.set(port, server);
     return portOf(server);
   }
 
+  shut(sandboxId: string): void {
+    const entrance = this.#entrances.get(sandboxId);
+    if (!entrance) return;
+    this.#entrances.delete(sandboxId);
+    this.#doors.delete(entrance.plan.door);
+    for (const { label } of entrance.plan.tunnels) this.#tunnels.delete(label);
+    entrance.shut();
+  }
+
+  figures(): Figures {
+    return this.#traffic.figures();
+  }
+
   async close(): Promise<void> {
-    for (const id of this.#plain.keys()) this.#closePlain(id);
-    for (const socket of this.#sockets) socket.destroy();
+    for (const id of this.#entrances.keys()) this.shut(id);
+    this.#traffic.close();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  #closePlain(sandboxId: string): void {
-    for (const server of this.#plain.get(sandboxId)?.values() ?? []) server.close();
-    this.#plain.delete(sandboxId);
-  }
-
-  #keep(socket: Socket): void {
-    if (this.#sockets.size >= this.#options.config.maxConnections) return void socket.destroy();
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
+  /** @returns whether it is not one too many by far */
+  #keep(socket: Socket): boolean {
     socket.on("error", () => socket.destroy());
+    if (this.#traffic.open < this.#options.config.maxConnections + spare) {
+      this.#traffic.follow(socket);
+      return true;
+    }
+    this.#traffic.refused("limit");
+    socket.destroy();
+    return false;
   }
 
-  #chooseContext(
-    name: string,
-    done: (error: Error | null, context?: ReturnType<ServerNames["contextFor"]>) => void,
-  ): void {
+  #chooseContext(name: string, done: (error: Error | null, context?: SecureContext) => void): void {
     const { config, names } = this.#options;
     const label = labelIn(name, config.domain);
     if (label === undefined) done(null, this.#unnamed);
@@ -160,61 +156,64 @@ export class Gateway {
   #wayTo(servername: string): Way | undefined {
     const label = labelIn(servername, this.#options.config.domain);
     const tunnel = label === undefined ? undefined : this.#tunnels.get(label);
-    if (tunnel) return { ...tunnel, needsToken: false };
+    if (tunnel) return { ...tunnel, address: tunnel.entrance.plan.address, needsToken: false };
     const [door = "", port] = (label ?? "").split("-");
     const entrance = this.#doors.get(door);
     if (!entrance || port === undefined) return undefined;
-    const isH2 = entrance.h2Ports.includes(Number(port));
-    return { entrance, address: entrance.address, port: Number(port), isH2, needsToken: true };
+    const { address, h2Ports } = entrance.plan;
+    return { entrance, address, port: Number(port), isH2: h2Ports.includes(Number(port)), needsToken: true };
   }
 
-  async #accept(client: TLSSocket): Promise<void> {
+  #accept(client: TLSSocket): void {
     client.on("error", () => client.destroy());
     // The types say nothing of a name that the client did not send.
-    const servername = String((client as { servername?: unknown }).servername || "");
-    const way = this.#wayTo(servername);
-    if (!way) return refuse(client, unknown);
-    if (!isAllowed(way.entrance, client)) return refuse(client, notAllowed(client.remoteAddress ?? ""));
-    if (!way.needsToken) return this.#carry(client, way, true);
-    count(way.entrance, client);
+    const way = this.#wayTo(String((client as { servername?: unknown }).servername || ""));
+    if (!way) return void this.#refuse(client, "unknown", unknown);
+    const { entrance } = way;
+    if (!entrance.isAllowed(client))
+      return void this.#refuse(client, "not_allowed", notAllowed(client.remoteAddress ?? ""));
+    if (!this.#hasRoom(entrance, client)) return;
+    if (!way.needsToken) return void this.#carry(client, way, true);
+    entrance.admit(client);
     const serve = client.alpnProtocol === "h2" ? serveHttp2 : serveHttp1;
     serve(client, {
       target: way,
-      signal: way.entrance.over,
+      signal: entrance.over.signal,
       check: (token) => matching(openGrant(this.#options.key, token, Date.now()), way),
     });
   }
 
+  #hasRoom(entrance: Entrance, client: Socket): boolean {
+    const { maxConnections, maxSandboxConnections } = this.#options.config;
+    if (this.#traffic.open > maxConnections) this.#refuse(client, "limit", full("this server", maxConnections));
+    else if (entrance.connections >= maxSandboxConnections)
+      this.#refuse(client, "limit", full("this sandbox", maxSandboxConnections));
+    else return true;
+    return false;
+  }
+
+  #refuse(client: Socket, reason: RefusalReason, refusal: Refusal): void {
+    this.#traffic.refused(reason);
+    void refuse(client, refusal);
+  }
+
   async #carry(client: Socket, way: Way, isEncrypted: boolean): Promise<void> {
-    count(way.entrance, client);
-    const signal = way.entrance.over;
+    way.entrance.admit(client);
+    const { signal } = way.entrance.over;
     try {
       pass(client, await reach(way, false, signal));
     } catch {
       const first = await firstBytes(client, firstBytesMs);
       const speaksHttp = first !== undefined && isHttp(first);
-      if (!speaksHttp) return void client.end();
-      const service = await reach(way, true, signal).catch(() => undefined);
+      const service = speaksHttp ? await reach(way, true, signal).catch(() => undefined) : undefined;
       if (service) pass(client, service);
-      else await refuse(client, nothingListens(way.port, isEncrypted));
+      else this.#refuse(client, "nothing_listens", nothingListens(way.port, isEncrypted));
     }
   }
 }
 
-function count(entrance: Entrance, client: Socket): void {
-  entrance.connections += 1;
-  entrance.isBusy(entrance.connections);
-  const leave = () => client.destroy();
-  entrance.over.addEventListener("abort", leave, { once: true });
-  client.once("close", () => {
-    entrance.over.removeEventListener("abort", leave);
-    entrance.connections -= 1;
-    entrance.isBusy(entrance.connections);
-  });
-}
-
 function matching(grant: ConnectGrant | undefined, way: Way): ConnectGrant | undefined {
-  return grant?.sandboxId === way.entrance.sandboxId && grant.port === way.port ? grant : undefined;
+  return grant?.sandboxId === way.entrance.plan.sandboxId && grant.port === way.port ? grant : undefined;
 }
 
 function labelIn(servername: string, domain: string): string | undefined {
@@ -222,11 +221,6 @@ function labelIn(servername: string, domain: string): string | undefined {
   if (!name.endsWith(`.${domain}`)) return undefined;
   const label = name.slice(0, -domain.length - 1);
   return /^[a-z2-7]{26}(-\d{1,5})?$/.test(label) ? label : undefined;
-}
-
-function isAllowed({ allowed }: Entrance, { remoteAddress }: Socket): boolean {
-  if (!allowed) return true;
-  return remoteAddress !== undefined && allowed.check(remoteAddress, isIPv6(remoteAddress) ? "ipv6" : "ipv4");
 }
 
 function portOf(server: Server): number {
@@ -241,27 +235,4 @@ function listening(server: Server, host: string, port: number): Promise<void> {
       resolve();
     });
   });
-}
-
-const unknown: Refusal = {
-  status: 404,
-  message: "cannot find this tunnel",
-  hint: "Its sandbox may have ended. Ask for its present address with sandbox.tunnels().",
-};
-
-function notAllowed(address: string): Refusal {
-  const hint = "Add it to the sandbox's inboundCidrAllowlist.";
-  return { status: 403, message: `cannot let ${address} into this sandbox`, hint };
-}
-
-function nothingListens(port: number, isEncrypted: boolean): Refusal {
-  const hint = isEncrypted
-    ? "This page tries again by itself; the service must listen on 0.0.0.0."
-    : "Try again in a moment.";
-  return {
-    status: 502,
-    message: `cannot reach port ${port}: nothing listens on it in the sandbox`,
-    hint,
-    isPassing: true,
-  };
 }

@@ -1,7 +1,6 @@
 /** The TLS context for each server name: signed by the local authority, or from files that are read again when renewed. */
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
-import type { Logger } from "pino";
 import type { Authority } from "../certificates/authority.ts";
 import { LRUCache } from "../lru-cache.ts";
 
@@ -29,7 +28,10 @@ export function namesOfAuthority(authority: Authority): ServerNames {
 const lookAgainMs = 1000;
 
 /** A pair that does not fit together, as in the middle of a renewal, is not used: the earlier one stays. */
-export function namesOfFiles(files: { readonly chain: string; readonly key: string }, log: Logger): ServerNames {
+export function namesOfFiles(
+  files: { readonly chain: string; readonly key: string },
+  warn: (warning: string, error: unknown) => void,
+): ServerNames {
   const read = () => createSecureContext({ cert: readFileSync(files.chain), key: readFileSync(files.key) });
   const version = () => [files.chain, files.key].map((file) => statSync(file).mtimeMs).join(" ");
   let used = version();
@@ -44,7 +46,7 @@ export function namesOfFiles(files: { readonly chain: string; readonly key: stri
         if (present !== used) context = read();
         used = present;
       } catch (error) {
-        log.warn({ err: error }, "cannot use the renewed certificate of tunnels; the earlier one stays in use");
+        warn("cannot use the renewed certificate of tunnels; the earlier one stays in use", error);
       }
       return context;
     },

@@ -9,14 +9,18 @@ export interface TunnelConfig {
   readonly domain: string;
   /** Files in PEM; without them the local authority signs. */
   readonly certificate?: { readonly chain: string; readonly key: string } | undefined;
-  /** Most connections at once. */
+  /** Most connections at once, of all sandboxes and of one. */
   readonly maxConnections: number;
+  readonly maxSandboxConnections: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws Error that names the variable */
-export function tunnelConfig(env: Environment, listen: { readonly host: string; readonly port: number }): TunnelConfig {
+export function tunnelConfig(
+  env: Environment,
+  given: Pick<TunnelConfig, "host" | "port" | "maxConnections" | "maxSandboxConnections">,
+): TunnelConfig {
   const chain = env.ATOLL_TUNNEL_CERTIFICATE || undefined;
   const key = env.ATOLL_TUNNEL_KEY || undefined;
   if ((chain === undefined) !== (key === undefined))
@@ -26,9 +30,8 @@ export function tunnelConfig(env: Environment, listen: { readonly host: string; 
   if (!/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]+$/.test(domain) || domain.length > 200)
     throw new Error(`cannot use ATOLL_TUNNEL_DOMAIN=${domain}: write it as sandboxes.example.com`);
   return {
-    ...listen,
+    ...given,
     domain,
     certificate: chain !== undefined && key !== undefined ? { chain, key } : undefined,
-    maxConnections: 8000,
   };
 }

@@ -1,7 +1,7 @@
 /** The tunnels of all sandboxes of this server. */
 import { existsSync, readFileSync } from "node:fs";
-import { BlockList, isIPv6 } from "node:net";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import type { ConnectToken, ConnectTokenCreate, Tunnel, TunnelAuthority } from "@atoll/protocol";
 import type { Logger } from "pino";
 import { Authority } from "../certificates/authority.ts";
@@ -13,9 +13,9 @@ import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Tunnels as CoreTunnels } from "../sandboxes/tunnels.ts";
 import { writeAtomically } from "../state-directory.ts";
 import { sealGrant } from "./connect-token.ts";
-import { type Entrance, Gateway } from "./gateway.ts";
+import { GatewayLink } from "./gateway-link.ts";
+import type { Figures, GatewayStart, Plan } from "./gateway-messages.ts";
 import { labelOf } from "./labels.ts";
-import { namesOfAuthority, namesOfFiles } from "./server-names.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
 
 const normalTtlMs = 3_600_000;
@@ -33,9 +33,10 @@ export interface TunnelsOptions {
 
 export class Tunnels implements CoreTunnels {
   readonly #options: TunnelsOptions;
+  readonly #reached = new Map<string, LiveSandbox>();
   readonly #busy = new Set<LiveSandbox>();
   readonly #notes: NodeJS.Timeout;
-  #gateway: Promise<Gateway> | undefined;
+  #gateway: Promise<GatewayLink> | undefined;
   #authority: Authority | undefined;
 
   constructor(options: TunnelsOptions) {
@@ -53,13 +54,10 @@ export class Tunnels implements CoreTunnels {
     if (ports.length === 0 && this.#gateway === undefined) return;
     signal.throwIfAborted();
     const gateway = await this.#open();
-    const entrance = this.#entrance(live, holder.address);
-    gateway.addDoor(this.#label(live.id, undefined), entrance);
-    for (const port of ports)
-      gateway.addTunnel(this.#label(live.id, port), entrance, port, spec.h2Ports?.includes(port) ?? false);
+    await this.#openIn(gateway, live, holder.address);
     for (const port of spec.unencryptedPorts ?? []) {
       const known = live.row.hostPorts[port];
-      live.row.hostPorts = { ...live.row.hostPorts, [port]: await gateway.openPlain(entrance, port, known ?? 0) };
+      live.row.hostPorts = { ...live.row.hostPorts, [port]: await gateway.openPlain(live.id, port, known ?? 0) };
     }
   }
 
@@ -103,7 +101,7 @@ export class Tunnels implements CoreTunnels {
       );
     const gateway = await this.#open();
     // One that began before the gateway was needed has no door yet.
-    gateway.addDoor(this.#label(id, undefined), this.#entrance(live, address));
+    if (!this.#reached.has(id)) await this.#openIn(gateway, live, address);
     const port = request.port ?? normalPort;
     const expiresAt = Date.now() + (request.ttlMs ?? normalTtlMs);
     const grant = { sandboxId: id, port, metadata: request.userMetadata, expiresAt };
@@ -118,6 +116,11 @@ export class Tunnels implements CoreTunnels {
   authority(): TunnelAuthority {
     const { domain, certificate } = this.#options.config;
     return certificate ? { domain } : { domain, certificate: this.#localAuthority().certificate };
+  }
+
+  /** Undefined while there is no gateway, or one that is just starting again: the log says why. */
+  async figures(): Promise<Figures | undefined> {
+    return this.#gateway?.then((gateway) => gateway.figures()).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -143,21 +146,41 @@ export class Tunnels implements CoreTunnels {
     return labelOf(this.#options.key, id, port);
   }
 
-  #entrance(live: LiveSandbox, address: string): Entrance {
+  async #openIn(gateway: GatewayLink, live: LiveSandbox, address: string): Promise<void> {
+    if (!this.#reached.has(live.id)) {
+      this.#reached.set(live.id, live);
+      live.over.signal.addEventListener("abort", () => this.#shut(gateway, live), { once: true });
+    }
+    await gateway.open(this.#plan(live, address));
+    // What ended while it was opened is shut once more.
+    if (live.over.signal.aborted) this.#shut(gateway, live);
+  }
+
+  #shut(gateway: GatewayLink, live: LiveSandbox): void {
+    this.#reached.delete(live.id);
+    this.#busy.delete(live);
+    gateway.shut(live.id);
+  }
+
+  #plan(live: LiveSandbox, address: string): Plan {
+    const { spec } = live.row;
     return {
       sandboxId: live.id,
       address,
-      h2Ports: live.row.spec.h2Ports ?? [],
-      allowed: rangesOf(live.row.spec.inboundCidrAllowlist),
-      over: live.over.signal,
-      connections: 0,
-      isBusy: (connections) => {
-        live.connections = connections;
-        if (connections > 0) this.#busy.add(live);
-        else this.#busy.delete(live);
-        live.noteActivity();
-      },
+      ranges: spec.inboundCidrAllowlist,
+      tunnels: portsOf(live).map((port) => ({ label: this.#label(live.id, port), port })),
+      h2Ports: spec.h2Ports ?? [],
+      door: this.#label(live.id, undefined),
     };
+  }
+
+  #count(sandboxId: string, connections: number): void {
+    const live = this.#reached.get(sandboxId);
+    if (!live) return;
+    live.connections = connections;
+    if (connections > 0) this.#busy.add(live);
+    else this.#busy.delete(live);
+    live.noteActivity();
   }
 
   #note(): void {
@@ -168,7 +191,7 @@ export class Tunnels implements CoreTunnels {
     return join(this.#options.stateDirectory, "tunnels.json");
   }
 
-  #open(): Promise<Gateway> {
+  #open(): Promise<GatewayLink> {
     this.#gateway ??= this.#make().catch((error: unknown) => {
       this.#gateway = undefined;
       throw new AtollError(
@@ -180,42 +203,50 @@ export class Tunnels implements CoreTunnels {
     return this.#gateway;
   }
 
-  async #make(): Promise<Gateway> {
-    const { config, key, log } = this.#options;
-    const names = config.certificate ? namesOfFiles(config.certificate, log) : namesOfAuthority(this.#localAuthority());
-    const gateway = new Gateway({ config, names, key, log });
-    const kept =
-      config.port === 0 && existsSync(this.#portFile) ? JSON.parse(readFileSync(this.#portFile, "utf8")).port : 0;
-    await gateway.listen(config.port || kept);
+  async #make(): Promise<GatewayLink> {
+    const { config, log } = this.#options;
+    const start = this.#start();
+    const gateway = new GatewayLink({
+      startThread: () => new Worker(new URL("gateway-thread.ts", import.meta.url), { workerData: start }),
+      onConnections: (sandboxId, count) => this.#count(sandboxId, count),
+      onWarning: (warning, reason) => log.warn({ reason }, warning),
+    });
+    try {
+      const kept =
+        config.port === 0 && existsSync(this.#portFile) ? JSON.parse(readFileSync(this.#portFile, "utf8")).port : 0;
+      await gateway.listen(config.port || kept);
+    } catch (error) {
+      await gateway.close();
+      throw error;
+    }
     writeAtomically(this.#portFile, `${JSON.stringify({ port: gateway.port })}\n`, 0o600);
     return gateway;
   }
 
+  #start(): GatewayStart {
+    const { config, key } = this.#options;
+    // The thread finds it made.
+    if (!config.certificate) this.#localAuthority();
+    return { config, key, authority: this.#authorityPlace };
+  }
+
   #localAuthority(): Authority {
-    const { stateDirectory, config } = this.#options;
-    const directory = join(stateDirectory, "certificates", config.domain);
-    this.#authority ??= Authority.in(directory, {
-      commonName: `Atoll on this machine, for ${config.domain}`,
-      permitted: [config.domain],
-    });
+    const { directory, options } = this.#authorityPlace;
+    this.#authority ??= Authority.in(directory, options);
     return this.#authority;
+  }
+
+  get #authorityPlace(): GatewayStart["authority"] {
+    const { stateDirectory, config } = this.#options;
+    return {
+      directory: join(stateDirectory, "certificates", config.domain),
+      options: { commonName: `Atoll on this machine, for ${config.domain}`, permitted: [config.domain] },
+    };
   }
 }
 
 function portsOf({ row: { spec } }: LiveSandbox): number[] {
   return [spec.encryptedPorts, spec.h2Ports, spec.unencryptedPorts].flatMap((ports) => ports ?? []);
-}
-
-function rangesOf(ranges: readonly string[] | undefined): BlockList | undefined {
-  if (ranges === undefined) return undefined;
-  const list = new BlockList();
-  for (const range of ranges) {
-    const [address = "", bits] = range.split("/");
-    const family = isIPv6(address) ? "ipv6" : "ipv4";
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return list;
 }
 
 function urlOf(host: string, port: number): string {
