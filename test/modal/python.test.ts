@@ -137,8 +137,6 @@ try: modal.Volume.from_name("modal-py-volume").hydrate()
 except NotFoundError as error: print(error)
 try: modal.Volume.objects.create("modal-py-renamed")
 except AlreadyExistsError as error: print(error)
-try: modal.Volume.from_name("modal-py-two", create_if_missing=True, version=2).hydrate()
-except Exception as error: print(type(error).__name__)
 print([each.name for each in modal.Volume.objects.list() if each.name == "modal-py-renamed"])
 modal.Volume.objects.delete("modal-py-renamed")
 with modal.Volume.ephemeral() as ephemeral:
@@ -156,7 +154,6 @@ with modal.Volume.ephemeral() as ephemeral:
     "True",
     "Volume 'modal-py-volume' not found",
     "Volume 'modal-py-renamed' already exists",
-    "UnimplementedError",
     "['modal-py-renamed']",
     "True []",
     "",

@@ -14,11 +14,13 @@ const mostStepBytes = 4 * 1024 ** 3;
 const mostTrees = 8;
 /** After its last use: long enough for the build that it was uploaded for. */
 const keptMs = 24 * 3_600_000;
+const expiryMs = 3_600_000;
 
 export class Contents {
   readonly #directory: string;
   /** Indexes of archives, the newest last. */
   readonly #trees = new Map<string, SourceTree>();
+  #expiredAt = 0;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -102,15 +104,28 @@ export class Contents {
     yield* await this.read(digest);
   }
 
+  /** Removes those that no build needs any more; looks no more than once an hour. */
+  async expire(now: number): Promise<void> {
+    if (now - this.#expiredAt < expiryMs) return;
+    this.#expiredAt = now;
+    for (const path of await this.strays(now)) await rm(path, { force: true });
+  }
+
   /** Paths of those that no build needs any more. */
   async strays(now: number): Promise<string[]> {
     const names = await readdir(this.#directory).catch((): string[] => []);
     const paths = names.map((name) => join(this.#directory, name));
-    const ages = await Promise.all(paths.map((path) => stat(path).then(({ mtimeMs }) => now - mtimeMs)));
+    const ages = await Promise.all(paths.map((path) => ageOf(path, now)));
     return paths.filter((_, index) => (ages[index] ?? 0) > keptMs);
   }
 
   #path(digest: string): string {
     return join(this.#directory, `${digest.slice("sha256:".length)}.tar`);
   }
+}
+
+/** 0 for what has gone meanwhile. */
+async function ageOf(path: string, now: number): Promise<number> {
+  const found = await stat(path).catch(() => undefined);
+  return found ? now - found.mtimeMs : 0;
 }

@@ -176,6 +176,12 @@ export class ImageService {
     return name === undefined ? image : this.catalogue.name(image.id, name);
   }
 
+  /** Removes images and uploads whose time is over. */
+  async expire(now: number): Promise<void> {
+    await this.catalogue.expire(now);
+    await this.contents.expire(now);
+  }
+
   /** What belongs to no image, build or upload. */
   async sweep(): Promise<Leak[]> {
     const { layers, catalogue } = this.#parts;

@@ -29,7 +29,8 @@ export interface PutOptions {
 
 export async function statFile(root: string, path: string, follow: boolean): Promise<FileEntry> {
   await using spot = await Spot.find(root, path, { follow });
-  return entryAt(spot);
+  // Awaited here: while the spot is closed, nobody would take a failure.
+  return await entryAt(spot);
 }
 
 /** What is in a directory, in groups, in the order of names, a directory before what is in it; of a file, the file. */

@@ -6,6 +6,7 @@ import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import type { Tokens } from "../tokens/tokens.ts";
 import type { Tunnels } from "../tunnels/tunnels.ts";
+import type { VolumeMounts } from "../volumes/mounts.ts";
 import type { VolumeFiles } from "../volumes/volume-files.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import type { Call } from "./grpc/call.ts";
@@ -21,6 +22,7 @@ export interface Core {
   readonly secrets: Secrets;
   readonly volumes: Volumes;
   readonly volumeFiles: VolumeFiles;
+  readonly volumeMounts: VolumeMounts;
   readonly tokens: Tokens;
   readonly tunnels: Tunnels;
   readonly signed: SignedTokens;

@@ -10,6 +10,7 @@ import { sandboxRpcs } from "./client/sandboxes.ts";
 import { secretRpcs } from "./client/secrets.ts";
 import { stdioRpcs } from "./client/stdio.ts";
 import { tunnelRpcs } from "./client/tunnels.ts";
+import { volumeBlockRpcs } from "./client/volume-blocks.ts";
 import { volumeFileRpcs } from "./client/volume-files.ts";
 import { volumeRpcs } from "./client/volumes.ts";
 import type { Core, TaskCall } from "./core.ts";
@@ -36,6 +37,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...secretRpcs(core),
     ...stdioRpcs(core),
     ...tunnelRpcs(core),
+    ...volumeBlockRpcs(core),
     ...volumeFileRpcs(core),
     ...volumeRpcs(core),
   };

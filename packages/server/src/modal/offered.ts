@@ -4,7 +4,6 @@ const instead: readonly (readonly [RegExp, string])[] = [
   [/^Sandbox(Snapshot|Restore)|^TaskSnapshotMemory/, "memory snapshots are not available yet"],
   [/^SandboxGetExitSnapshot/, "take snapshots of files while the sandbox runs"],
   [/^(TaskContainer|SandboxContainer)/, "sidecar containers are not available; start a second sandbox"],
-  [/^Volume(GetFile|PutFiles2)/, "read files of volumes with `atoll volume get`"],
   [/^Image/, "build images with `atoll image build`"],
   [/^(Function|Class|Map|Queue|Dict|Schedule)/, "Atoll runs sandboxes, and no functions"],
 ];

@@ -155,6 +155,7 @@ const migrations: readonly string[] = [
   CREATE INDEX volume_mounts_of ON volume_mounts (volume_id);
   `,
   `ALTER TABLE images ADD COLUMN expires_at INTEGER`,
+  `ALTER TABLE volumes ADD COLUMN format INTEGER NOT NULL DEFAULT 1`,
 ];
 
 /** @throws Error when the database was written by a newer server */

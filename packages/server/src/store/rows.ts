@@ -131,6 +131,8 @@ export interface VolumeRow {
   /** Undefined for an ephemeral one. */
   name?: string | undefined;
   readonly isShared: boolean;
+  /** Which version of Modal's volumes it was made as: their clients have calls of their own for each. Here all are kept alike. */
+  readonly format: number;
   /** Ids of the layers of its head, the lowest first; a shared one has none. */
   layers: readonly string[];
   /** Grows with every change. */

@@ -5,8 +5,8 @@ import type { VolumeMountsTable, VolumesTable } from "./store.ts";
 
 export function volumesTable(database: DatabaseSync): VolumesTable {
   const insert = database.prepare(`INSERT INTO volumes
-    (id, name, is_shared, layers, version, created_at, updated_at, expires_at)
-    VALUES (:id, :name, :isShared, :layers, :version, :createdAt, :updatedAt, :expiresAt)`);
+    (id, name, is_shared, format, layers, version, created_at, updated_at, expires_at)
+    VALUES (:id, :name, :isShared, :format, :layers, :version, :createdAt, :updatedAt, :expiresAt)`);
   const update = database.prepare(`UPDATE volumes SET name = :name, layers = :layers, version = :version,
     updated_at = :updatedAt, expires_at = :expiresAt WHERE id = :id`);
   const get = database.prepare("SELECT * FROM volumes WHERE id = ?");
@@ -14,8 +14,10 @@ export function volumesTable(database: DatabaseSync): VolumesTable {
   const list = database.prepare("SELECT * FROM volumes ORDER BY name IS NULL, name, created_at");
   const remove = database.prepare("DELETE FROM volumes WHERE id = ?");
   return {
-    insert: (row) =>
-      void insert.run({ ...changeable(row), ":isShared": Number(row.isShared), ":createdAt": row.createdAt }),
+    insert: (row) => {
+      const fixed = { ":isShared": Number(row.isShared), ":format": row.format, ":createdAt": row.createdAt };
+      insert.run({ ...changeable(row), ...fixed });
+    },
     update: (row) => void update.run(changeable(row)),
     get: (id) => maybe(get.get(id), volumeOf),
     named: (name) => maybe(named.get(name), volumeOf),
@@ -68,6 +70,7 @@ function volumeOf(columns: Columns): VolumeRow {
   return {
     id: text(columns.id),
     name: maybeText(columns.name),
+    format: number(columns.format),
     isShared: columns.is_shared === 1,
     layers: json(columns.layers),
     version: number(columns.version),

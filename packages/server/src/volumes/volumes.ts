@@ -36,7 +36,7 @@ export class Volumes {
   }
 
   /** @param name none: it is ephemeral. @throws AtollError conflict, invalid_argument */
-  async create(name: string | undefined, isShared = false): Promise<Volume> {
+  async create(name: string | undefined, isShared = false, format = 1): Promise<Volume> {
     if (name !== undefined) this.#checkName(name);
     const id = newId("vo");
     this.#making.add(id);
@@ -49,7 +49,7 @@ export class Volumes {
       if (name !== undefined) this.#checkName(name);
       const now = Date.now();
       const expiresAt = name === undefined ? now + ephemeralMs : undefined;
-      const row = { id, name, isShared, layers: [], version: 0, createdAt: now, updatedAt: now, expiresAt };
+      const row = { id, name, isShared, format, layers: [], version: 0, createdAt: now, updatedAt: now, expiresAt };
       this.#parts.store.durably(() => this.#parts.store.volumes.insert(row));
       return this.#view(row);
     } finally {
@@ -58,9 +58,14 @@ export class Volumes {
   }
 
   /** Finds it by name, or makes it. @throws AtollError not_found, conflict when it is of the other kind */
-  async lookup(name: string, createIfMissing: boolean, isShared: boolean | undefined): Promise<Volume> {
+  async lookup(
+    name: string,
+    createIfMissing: boolean,
+    isShared: boolean | undefined,
+    format?: number,
+  ): Promise<Volume> {
     const row = this.#parts.store.volumes.named(name);
-    if (!row && createIfMissing) return this.create(name, isShared);
+    if (!row && createIfMissing) return this.create(name, isShared, format);
     if (!row) throw noVolume(name);
     if (isShared !== undefined && isShared !== row.isShared) {
       const kind = row.isShared ? "shared" : "not shared";

@@ -23,6 +23,26 @@ const types: Readonly<Record<FileEntry["type"], number>> = {
 
 /** Files of volumes. Their contents come as those of mounts do. */
 export function volumeFileRpcs({ volumeFiles, images: { contents } }: Core): Rpcs {
+  const VolumeListFiles = serverStream(
+    VolumeListFilesRequestSchema,
+    VolumeListFilesResponseSchema,
+    async function* ({ volumeId, path, recursive }, { signal }) {
+      const place = absolute(path);
+      const own = await volumeFiles.stat(volumeId, place, true, signal);
+      if (own.type !== "directory") return yield { entries: [entryOf(own)] };
+      for await (const entries of volumeFiles.list(volumeId, place, recursive, signal))
+        yield { entries: entries.map(entryOf) };
+    },
+  );
+  const VolumeRemoveFile = unary(VolumeRemoveFileRequestSchema, EmptySchema, async (request, { signal }) => {
+    await volumeFiles.remove(request.volumeId, absolute(request.path), request.recursive, signal);
+    return {};
+  });
+  const VolumeCopyFiles = unary(VolumeCopyFilesRequestSchema, EmptySchema, async (request, { signal }) => {
+    const from = request.srcPaths.map(absolute);
+    await volumeFiles.copy(request.volumeId, from, absolute(request.dstPath), request.recursive, signal);
+    return {};
+  });
   return {
     VolumePutFiles: unary(VolumePutFilesRequestSchema, EmptySchema, async (request, { signal }) => {
       const files = request.files.map(({ filename, sha256Hex, mode }) => {
@@ -36,31 +56,18 @@ export function volumeFileRpcs({ volumeFiles, images: { contents } }: Core): Rpc
       await volumeFiles.writeMany(request.volumeId, files, request.disallowOverwriteExistingFiles, signal);
       return {};
     }),
-    VolumeListFiles: serverStream(
-      VolumeListFilesRequestSchema,
-      VolumeListFilesResponseSchema,
-      async function* ({ volumeId, path, recursive }, { signal }) {
-        const place = absolute(path);
-        const own = await volumeFiles.stat(volumeId, place, true, signal);
-        if (own.type !== "directory") return yield { entries: [entryOf(own)] };
-        for await (const entries of volumeFiles.list(volumeId, place, recursive, signal))
-          yield { entries: entries.map(entryOf) };
-      },
-    ),
-    VolumeRemoveFile: unary(VolumeRemoveFileRequestSchema, EmptySchema, async (request, { signal }) => {
-      await volumeFiles.remove(request.volumeId, absolute(request.path), request.recursive, signal);
-      return {};
-    }),
-    VolumeCopyFiles: unary(VolumeCopyFilesRequestSchema, EmptySchema, async (request, { signal }) => {
-      const from = request.srcPaths.map(absolute);
-      await volumeFiles.copy(request.volumeId, from, absolute(request.dstPath), request.recursive, signal);
-      return {};
-    }),
+    VolumeListFiles,
+    VolumeRemoveFile,
+    VolumeCopyFiles,
+    // The same calls for volumes of version 2.
+    VolumeListFiles2: VolumeListFiles,
+    VolumeRemoveFile2: VolumeRemoveFile,
+    VolumeCopyFiles2: VolumeCopyFiles,
   };
 }
 
 /** Their paths begin at the volume's root with or without a slash. */
-function absolute(path: string): string {
+export function absolute(path: string): string {
   return path.startsWith("/") ? path : `/${path}`;
 }
 

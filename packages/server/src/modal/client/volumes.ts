@@ -4,6 +4,8 @@ import { AtollError } from "../../error.ts";
 import type { Volumes } from "../../volumes/volumes.ts";
 import type { Core } from "../core.ts";
 import {
+  VolumeCommitRequestSchema,
+  VolumeCommitResponseSchema,
   VolumeDeleteRequestSchema,
   VolumeGetByIdRequestSchema,
   VolumeGetByIdResponseSchema,
@@ -13,6 +15,7 @@ import {
   VolumeHeartbeatRequestSchema,
   VolumeListRequestSchema,
   VolumeListResponseSchema,
+  VolumeReloadRequestSchema,
   VolumeRenameRequestSchema,
 } from "../generated/volumes_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
@@ -22,24 +25,29 @@ import { checkEnvironment, environmentName } from "./environments.ts";
 /** ObjectCreationType */
 const creation = { lookUp: 0, ifMissing: 1, unlessExists: 2, ephemeral: 5 } as const;
 /** VolumeFsVersion, which decides about the calls that clients make. */
-const version = 1;
+const newest = 2;
 /** Of one answer, when the client does not say. */
 const mostListed = 100;
 
-export function volumeRpcs({ volumes }: Core): Rpcs {
+export function volumeRpcs({ volumes, volumeMounts, sandboxes }: Core): Rpcs {
+  /** Whoever commits or reloads from outside means all sandboxes that have it. */
+  const inAll = async (volumeId: string, act: (sandboxId: string) => Promise<unknown>) => {
+    const running = volumes.get(volumeId).usedBy.filter((id) => sandboxes.get(id).state === "running");
+    for (const id of running) await act(id);
+    return {};
+  };
   return {
     VolumeGetOrCreate: unary(VolumeGetOrCreateRequestSchema, VolumeGetOrCreateResponseSchema, async (request) => {
       checkEnvironment(request.environmentName);
-      if (request.version > version) {
-        const message = "cannot make a volume of version 2 for a Modal client yet";
-        throw new AtollError("unsupported", message, "Leave the version out.");
-      }
-      const volume = await gotten(volumes, request);
-      return { volumeId: volume.id, version, metadata: metadata(volume) };
+      if (request.version > newest)
+        throw new AtollError("invalid_argument", `cannot make a volume of version ${request.version}`);
+      const { id } = await gotten(volumes, request);
+      const described = metadata(volumes, id);
+      return { volumeId: id, version: described.version, metadata: described };
     }),
     VolumeGetById: unary(VolumeGetByIdRequestSchema, VolumeGetByIdResponseSchema, ({ volumeId }) => ({
       volumeId,
-      metadata: metadata(volumes.get(volumeId)),
+      metadata: metadata(volumes, volumeId),
     })),
     VolumeList: unary(VolumeListRequestSchema, VolumeListResponseSchema, (request) => {
       checkEnvironment(request.environmentName);
@@ -51,7 +59,7 @@ export function volumeRpcs({ volumes }: Core): Rpcs {
           label: volume.name ?? "",
           volumeId: volume.id,
           createdAt: Date.parse(volume.createdAt) / 1000,
-          metadata: metadata(volume),
+          metadata: metadata(volumes, volume.id),
         }))
         .filter(({ createdAt }) => createdBefore === 0 || createdAt < createdBefore)
         .sort((a, b) => b.createdAt - a.createdAt);
@@ -65,6 +73,12 @@ export function volumeRpcs({ volumes }: Core): Rpcs {
       await volumes.remove(volumeId);
       return {};
     }),
+    VolumeCommit: unary(VolumeCommitRequestSchema, VolumeCommitResponseSchema, ({ volumeId }, { signal }) =>
+      inAll(volumeId, (sandboxId) => volumeMounts.commit(sandboxId, signal)),
+    ),
+    VolumeReload: unary(VolumeReloadRequestSchema, EmptySchema, ({ volumeId }, { signal }) =>
+      inAll(volumeId, (sandboxId) => volumeMounts.reload(sandboxId, signal)),
+    ),
     VolumeHeartbeat: unary(VolumeHeartbeatRequestSchema, EmptySchema, ({ volumeId }) => {
       volumes.heartbeat(volumeId);
       return {};
@@ -74,10 +88,11 @@ export function volumeRpcs({ volumes }: Core): Rpcs {
 
 async function gotten(
   volumes: Volumes,
-  { objectCreationType: how, deploymentName: name }: VolumeGetOrCreateRequest,
+  { objectCreationType: how, deploymentName: name, version }: VolumeGetOrCreateRequest,
 ): Promise<Volume> {
-  if (how === creation.ephemeral) return volumes.create(undefined);
-  if (how === creation.ifMissing) return volumes.lookup(name, true, undefined);
+  const format = version || undefined;
+  if (how === creation.ephemeral) return volumes.create(undefined, false, format);
+  if (how === creation.ifMissing) return volumes.lookup(name, true, undefined, format);
   const found = volumes.list().find((volume) => volume.name === name);
   if (how === creation.lookUp) {
     if (found) return found;
@@ -86,9 +101,10 @@ async function gotten(
   if (how !== creation.unlessExists)
     throw new AtollError("invalid_argument", `cannot create a volume: there is no way of creation ${how}`);
   if (found) throw new StatusError("alreadyExists", `Volume '${name}' already exists`);
-  return volumes.create(name);
+  return volumes.create(name, false, format);
 }
 
-function metadata({ name = "", createdAt }: Volume) {
-  return { version, name, creationInfo: { createdAt: Date.parse(createdAt) / 1000 } };
+function metadata(volumes: Volumes, volumeId: string) {
+  const { name = "", createdAt, format } = volumes.row(volumeId);
+  return { version: format, name, creationInfo: { createdAt: createdAt / 1000 } };
 }
