@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { AtollError } from "../error.ts";
 import { accessRpcs, sandboxOfToken } from "./client/access.ts";
+import { appRunRpcs } from "./client/app-runs.ts";
 import { appRpcs } from "./client/apps.ts";
 import { environmentRpcs } from "./client/environments.ts";
 import { imageNameRpcs } from "./client/image-names.ts";
@@ -9,6 +10,7 @@ import { mountRpcs } from "./client/mounts.ts";
 import { sandboxRpcs } from "./client/sandboxes.ts";
 import { secretRpcs } from "./client/secrets.ts";
 import { stdioRpcs } from "./client/stdio.ts";
+import { taskRpcs } from "./client/tasks.ts";
 import { tunnelRpcs } from "./client/tunnels.ts";
 import { volumeBlockRpcs } from "./client/volume-blocks.ts";
 import { volumeFileRpcs } from "./client/volume-files.ts";
@@ -29,6 +31,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
   const client: Rpcs = {
     ...accessRpcs(core),
     ...appRpcs(core),
+    ...appRunRpcs(core),
     ...environmentRpcs(),
     ...imageRpcs(core),
     ...imageNameRpcs(core),
@@ -36,6 +39,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...sandboxRpcs(core),
     ...secretRpcs(core),
     ...stdioRpcs(core),
+    ...taskRpcs(core),
     ...tunnelRpcs(core),
     ...volumeBlockRpcs(core),
     ...volumeFileRpcs(core),

@@ -1,21 +1,28 @@
+import type { App } from "@atoll/protocol";
 import type { Core } from "../core.ts";
 import {
+  AppGetByDeploymentNameRequestSchema,
+  AppGetByDeploymentNameResponseSchema,
   AppGetInfoRequestSchema,
   AppGetInfoResponseSchema,
+  AppGetLifecycleRequestSchema,
+  AppGetLifecycleResponseSchema,
   AppGetOrCreateRequestSchema,
   AppGetOrCreateResponseSchema,
   AppListRequestSchema,
   AppListResponseSchema,
 } from "../generated/apps_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
-import { checkEnvironment } from "./environments.ts";
+import { runOf } from "./app-runs.ts";
+import { checkEnvironment, environmentName } from "./environments.ts";
 
 /** ObjectCreationType */
 const createIfMissing = 1;
 /** AppState */
 const deployed = 3;
 
-export function appRpcs({ apps, sandboxes }: Core): Rpcs {
+export function appRpcs(core: Core): Rpcs {
+  const { apps, sandboxes } = core;
   return {
     AppGetOrCreate: unary(AppGetOrCreateRequestSchema, AppGetOrCreateResponseSchema, (request) => {
       checkEnvironment(request.environmentName);
@@ -23,11 +30,23 @@ export function appRpcs({ apps, sandboxes }: Core): Rpcs {
       return { appId: app.id, handleMetadata: { appId: app.id, description: app.name } };
     }),
     AppGetInfo: unary(AppGetInfoRequestSchema, AppGetInfoResponseSchema, ({ appId }) => {
-      const { id, name } = apps.get(appId);
-      return { info: { appId: id, description: name } };
+      const { app } = runOf(core, appId);
+      return { info: { appId, description: app } };
     }),
-    AppList: unary(AppListRequestSchema, AppListResponseSchema, ({ environmentName }) => {
-      checkEnvironment(environmentName);
+    AppGetByDeploymentName: unary(
+      AppGetByDeploymentNameRequestSchema,
+      AppGetByDeploymentNameResponseSchema,
+      (request) => {
+        checkEnvironment(request.environmentName);
+        const found = apps.list().find(({ name }) => name === request.name);
+        return { environmentName, ...(found && { appId: found.id, lifecycle: lifecycleOf(found) }) };
+      },
+    ),
+    AppGetLifecycle: unary(AppGetLifecycleRequestSchema, AppGetLifecycleResponseSchema, ({ appId }) => ({
+      lifecycle: lifecycleOf(apps.lookup(runOf(core, appId).app, false)),
+    })),
+    AppList: unary(AppListRequestSchema, AppListResponseSchema, (request) => {
+      checkEnvironment(request.environmentName);
       const running = sandboxes.list({ tags: {}, all: false, limit: Number.MAX_SAFE_INTEGER - 1 }).items;
       return {
         apps: apps.list().map(({ id, name, createdAt }) => ({
@@ -41,4 +60,10 @@ export function appRpcs({ apps, sandboxes }: Core): Rpcs {
       };
     }),
   };
+}
+
+/** Apps are there for good; what runs in one can be stopped. */
+function lifecycleOf({ createdAt }: App) {
+  const at = Date.parse(createdAt) / 1000;
+  return { appState: deployed, createdAt: at, deployedAt: at };
 }

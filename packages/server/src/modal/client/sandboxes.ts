@@ -30,6 +30,7 @@ import { StatusError } from "../grpc/status.ts";
 import { type Family, familyId, imageIdOf, imageOf, sandboxIdOf, taskIdOf } from "../ids.ts";
 import { genericResult } from "../result.ts";
 import { routerAccess } from "./access.ts";
+import { runOf } from "./app-runs.ts";
 import { checkedName, sandboxCreate } from "./definition.ts";
 import { checkEnvironment } from "./environments.ts";
 import { imageWithMounts } from "./image-build.ts";
@@ -122,9 +123,9 @@ function family(core: Core, of: Family, suffix: string): Rpcs {
     }),
     SandboxList: unary(SandboxListRequestSchema, SandboxListResponseSchema, (request) => {
       checkEnvironment(request.environmentName);
-      const app = request.appId === "" ? undefined : core.apps.get(request.appId).name;
-      const tags = tagsOf(request.tags);
-      const { items } = sandboxes.list({ app, tags, all: request.includeFinished, limit: everything });
+      const run = request.appId === "" ? undefined : runOf(core, request.appId);
+      const tags = { ...tagsOf(request.tags), ...run?.tags };
+      const { items } = sandboxes.list({ app: run?.app, tags, all: request.includeFinished, limit: everything });
       return { sandboxes: page(items, request.beforeTimestamp).map((sandbox) => info(core, sandbox, of)) };
     }),
     SandboxTagsSet: unary(SandboxTagsSetRequestSchema, EmptySchema, ({ sandboxId, tags }) => {
@@ -141,9 +142,9 @@ function family(core: Core, of: Family, suffix: string): Rpcs {
 async function created(core: Core, request: CreateRequest, env: Environment, call: Call): Promise<Sandbox> {
   const { definition } = request;
   if (!definition) throw new AtollError("invalid_argument", "cannot create a sandbox without a definition");
-  const app = core.apps.get(request.appId).name;
+  const run = runOf(core, request.appId);
   const image = await imageWithMounts(core, imageOf(definition.imageId), definition.mountIds, call.signal);
-  const asked = sandboxCreate(definition, { app, image, env, tags: tagsOf(request.tags) });
+  const asked = sandboxCreate(definition, { app: run.app, image, env, tags: { ...tagsOf(request.tags), ...run.tags } });
   const key = metadataOf(call, "x-idempotency-key");
   const repeatable = key === "" ? undefined : { scope: "modal SandboxCreate", key, request: asked };
   return await core.sandboxes.create(asked, repeatable, call.signal);

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file apps.proto.
  */
 export const file_apps: GenFile = /*@__PURE__*/
-  fileDesc("CgphcHBzLnByb3RvEgxtb2RhbC5jbGllbnQiTwoaQXBwQ2xpZW50RGlzY29ubmVjdFJlcXVlc3QSDgoGYXBwX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoBRIRCglleGNlcHRpb24YAyABKAkizAEKEEFwcENyZWF0ZVJlcXVlc3QSEQoJY2xpZW50X2lkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhgKEGVudmlyb25tZW50X25hbWUYBSABKAkSEQoJYXBwX3N0YXRlGAYgASgFEjYKBHRhZ3MYByADKAsyKC5tb2RhbC5jbGllbnQuQXBwQ3JlYXRlUmVxdWVzdC5UYWdzRW50cnkaKwoJVGFnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTwoRQXBwQ3JlYXRlUmVzcG9uc2USDgoGYXBwX2lkGAEgASgJEhQKDGFwcF9wYWdlX3VybBgCIAEoCRIUCgxhcHBfbG9nc191cmwYAyABKAkiIwoRQXBwR2V0SW5mb1JlcXVlc3QSDgoGYXBwX2lkGAEgASgJIkMKEkFwcEdldEluZm9SZXNwb25zZRItCgRpbmZvGAEgASgLMh8ubW9kYWwuY2xpZW50LkFwcEhhbmRsZU1ldGFkYXRhIiUKE0FwcEdldExheW91dFJlcXVlc3QSDgoGYXBwX2lkGAEgASgJIkMKFEFwcEdldExheW91dFJlc3BvbnNlEisKCmFwcF9sYXlvdXQYASABKAsyFy5tb2RhbC5jbGllbnQuQXBwTGF5b3V0ImEKFUFwcEdldE9yQ3JlYXRlUmVxdWVzdBIQCghhcHBfbmFtZRgBIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAIgASgJEhwKFG9iamVjdF9jcmVhdGlvbl90eXBlGAMgASgFImIKFkFwcEdldE9yQ3JlYXRlUmVzcG9uc2USDgoGYXBwX2lkGAEgASgJEjgKD2hhbmRsZV9tZXRhZGF0YRgCIAEoCzIfLm1vZGFsLmNsaWVudC5BcHBIYW5kbGVNZXRhZGF0YSKBAQoRQXBwSGFuZGxlTWV0YWRhdGESEwoLZGVzY3JpcHRpb24YASABKAkSDgoGYXBwX2lkGAIgASgJEhgKEGVudmlyb25tZW50X25hbWUYAyABKAkSLQoJbGlmZWN5Y2xlGAQgASgLMhoubW9kYWwuY2xpZW50LkFwcExpZmVjeWNsZSIlChNBcHBIZWFydGJlYXRSZXF1ZXN0Eg4KBmFwcF9pZBgBIAEoCSILCglBcHBMYXlvdXQirAEKDEFwcExpZmVjeWNsZRIRCglhcHBfc3RhdGUYASABKAUSEgoKY3JlYXRlZF9hdBgCIAEoARISCgpjcmVhdGVkX2J5GAMgASgJEhMKC2RlcGxveWVkX2F0GAQgASgBEhMKC2RlcGxveWVkX2J5GAUgASgJEg8KB3ZlcnNpb24YBiABKAUSEgoKc3RvcHBlZF9hdBgHIAEoARISCgpzdG9wcGVkX2J5GAggASgJIioKDkFwcExpc3RSZXF1ZXN0EhgKEGVudmlyb25tZW50X25hbWUYASABKAkiSgoPQXBwTGlzdFJlc3BvbnNlEjcKBGFwcHMYASADKAsyKS5tb2RhbC5jbGllbnQuQXBwTGlzdFJlc3BvbnNlX0FwcExpc3RJdGVtItMBChtBcHBMaXN0UmVzcG9uc2VfQXBwTGlzdEl0ZW0SDgoGYXBwX2lkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg0KBXN0YXRlGAQgASgFEhIKCmNyZWF0ZWRfYXQYBSABKAESEgoKc3RvcHBlZF9hdBgGIAEoARIXCg9uX3J1bm5pbmdfdGFza3MYCCABKAUSDAoEbmFtZRgKIAEoCRIxCghtZXRhZGF0YRgLIAEoCzIfLm1vZGFsLmNsaWVudC5BcHBIYW5kbGVNZXRhZGF0YSLaAQoRQXBwUHVibGlzaFJlcXVlc3QSDgoGYXBwX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSFgoOZGVwbG95bWVudF90YWcYAyABKAkSEQoJYXBwX3N0YXRlGAQgASgFEhYKDmNsaWVudF92ZXJzaW9uGAkgASgJEjcKBHRhZ3MYCyADKAsyKS5tb2RhbC5jbGllbnQuQXBwUHVibGlzaFJlcXVlc3QuVGFnc0VudHJ5GisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImYKEkFwcFB1Ymxpc2hSZXNwb25zZRILCgN1cmwYASABKAkSLgoPc2VydmVyX3dhcm5pbmdzGAMgAygLMhUubW9kYWwuY2xpZW50Lldhcm5pbmcSEwoLZGVwbG95ZWRfYXQYBCABKAEiMAoOQXBwU3RvcFJlcXVlc3QSDgoGYXBwX2lkGAEgASgJEg4KBnNvdXJjZRgCIAEoBWIGcHJvdG8z", [file_result]);
+  fileDesc("CgphcHBzLnByb3RvEgxtb2RhbC5jbGllbnQiTwoaQXBwQ2xpZW50RGlzY29ubmVjdFJlcXVlc3QSDgoGYXBwX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoBRIRCglleGNlcHRpb24YAyABKAkizAEKEEFwcENyZWF0ZVJlcXVlc3QSEQoJY2xpZW50X2lkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhgKEGVudmlyb25tZW50X25hbWUYBSABKAkSEQoJYXBwX3N0YXRlGAYgASgFEjYKBHRhZ3MYByADKAsyKC5tb2RhbC5jbGllbnQuQXBwQ3JlYXRlUmVxdWVzdC5UYWdzRW50cnkaKwoJVGFnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTwoRQXBwQ3JlYXRlUmVzcG9uc2USDgoGYXBwX2lkGAEgASgJEhQKDGFwcF9wYWdlX3VybBgCIAEoCRIUCgxhcHBfbG9nc191cmwYAyABKAkiRwodQXBwR2V0QnlEZXBsb3ltZW50TmFtZVJlcXVlc3QSDAoEbmFtZRgCIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAQgASgJIpIBCh5BcHBHZXRCeURlcGxveW1lbnROYW1lUmVzcG9uc2USDgoGYXBwX2lkGAEgASgJEhcKD3ByZXZpb3VzX2FwcF9pZBgCIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAMgASgJEi0KCWxpZmVjeWNsZRgEIAEoCzIaLm1vZGFsLmNsaWVudC5BcHBMaWZlY3ljbGUiIwoRQXBwR2V0SW5mb1JlcXVlc3QSDgoGYXBwX2lkGAEgASgJIkMKEkFwcEdldEluZm9SZXNwb25zZRItCgRpbmZvGAEgASgLMh8ubW9kYWwuY2xpZW50LkFwcEhhbmRsZU1ldGFkYXRhIiUKE0FwcEdldExheW91dFJlcXVlc3QSDgoGYXBwX2lkGAEgASgJIkMKFEFwcEdldExheW91dFJlc3BvbnNlEisKCmFwcF9sYXlvdXQYASABKAsyFy5tb2RhbC5jbGllbnQuQXBwTGF5b3V0IigKFkFwcEdldExpZmVjeWNsZVJlcXVlc3QSDgoGYXBwX2lkGAEgASgJIkgKF0FwcEdldExpZmVjeWNsZVJlc3BvbnNlEi0KCWxpZmVjeWNsZRgBIAEoCzIaLm1vZGFsLmNsaWVudC5BcHBMaWZlY3ljbGUiYQoVQXBwR2V0T3JDcmVhdGVSZXF1ZXN0EhAKCGFwcF9uYW1lGAEgASgJEhgKEGVudmlyb25tZW50X25hbWUYAiABKAkSHAoUb2JqZWN0X2NyZWF0aW9uX3R5cGUYAyABKAUiYgoWQXBwR2V0T3JDcmVhdGVSZXNwb25zZRIOCgZhcHBfaWQYASABKAkSOAoPaGFuZGxlX21ldGFkYXRhGAIgASgLMh8ubW9kYWwuY2xpZW50LkFwcEhhbmRsZU1ldGFkYXRhIoEBChFBcHBIYW5kbGVNZXRhZGF0YRITCgtkZXNjcmlwdGlvbhgBIAEoCRIOCgZhcHBfaWQYAiABKAkSGAoQZW52aXJvbm1lbnRfbmFtZRgDIAEoCRItCglsaWZlY3ljbGUYBCABKAsyGi5tb2RhbC5jbGllbnQuQXBwTGlmZWN5Y2xlIiUKE0FwcEhlYXJ0YmVhdFJlcXVlc3QSDgoGYXBwX2lkGAEgASgJIgsKCUFwcExheW91dCKsAQoMQXBwTGlmZWN5Y2xlEhEKCWFwcF9zdGF0ZRgBIAEoBRISCgpjcmVhdGVkX2F0GAIgASgBEhIKCmNyZWF0ZWRfYnkYAyABKAkSEwoLZGVwbG95ZWRfYXQYBCABKAESEwoLZGVwbG95ZWRfYnkYBSABKAkSDwoHdmVyc2lvbhgGIAEoBRISCgpzdG9wcGVkX2F0GAcgASgBEhIKCnN0b3BwZWRfYnkYCCABKAkiKgoOQXBwTGlzdFJlcXVlc3QSGAoQZW52aXJvbm1lbnRfbmFtZRgBIAEoCSJKCg9BcHBMaXN0UmVzcG9uc2USNwoEYXBwcxgBIAMoCzIpLm1vZGFsLmNsaWVudC5BcHBMaXN0UmVzcG9uc2VfQXBwTGlzdEl0ZW0i0wEKG0FwcExpc3RSZXNwb25zZV9BcHBMaXN0SXRlbRIOCgZhcHBfaWQYASABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSDQoFc3RhdGUYBCABKAUSEgoKY3JlYXRlZF9hdBgFIAEoARISCgpzdG9wcGVkX2F0GAYgASgBEhcKD25fcnVubmluZ190YXNrcxgIIAEoBRIMCgRuYW1lGAogASgJEjEKCG1ldGFkYXRhGAsgASgLMh8ubW9kYWwuY2xpZW50LkFwcEhhbmRsZU1ldGFkYXRhItoBChFBcHBQdWJsaXNoUmVxdWVzdBIOCgZhcHBfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIWCg5kZXBsb3ltZW50X3RhZxgDIAEoCRIRCglhcHBfc3RhdGUYBCABKAUSFgoOY2xpZW50X3ZlcnNpb24YCSABKAkSNwoEdGFncxgLIAMoCzIpLm1vZGFsLmNsaWVudC5BcHBQdWJsaXNoUmVxdWVzdC5UYWdzRW50cnkaKwoJVGFnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiZgoSQXBwUHVibGlzaFJlc3BvbnNlEgsKA3VybBgBIAEoCRIuCg9zZXJ2ZXJfd2FybmluZ3MYAyADKAsyFS5tb2RhbC5jbGllbnQuV2FybmluZxITCgtkZXBsb3llZF9hdBgEIAEoASIwCg5BcHBTdG9wUmVxdWVzdBIOCgZhcHBfaWQYASABKAkSDgoGc291cmNlGAIgASgFYgZwcm90bzM", [file_result]);
 
 /**
  * @generated from message modal.client.AppClientDisconnectRequest
@@ -108,6 +108,60 @@ export const AppCreateResponseSchema: GenMessage<AppCreateResponse> = /*@__PURE_
   messageDesc(file_apps, 2);
 
 /**
+ * @generated from message modal.client.AppGetByDeploymentNameRequest
+ */
+export type AppGetByDeploymentNameRequest = Message<"modal.client.AppGetByDeploymentNameRequest"> & {
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string environment_name = 4;
+   */
+  environmentName: string;
+};
+
+/**
+ * Describes the message modal.client.AppGetByDeploymentNameRequest.
+ * Use `create(AppGetByDeploymentNameRequestSchema)` to create a new message.
+ */
+export const AppGetByDeploymentNameRequestSchema: GenMessage<AppGetByDeploymentNameRequest> = /*@__PURE__*/
+  messageDesc(file_apps, 3);
+
+/**
+ * @generated from message modal.client.AppGetByDeploymentNameResponse
+ */
+export type AppGetByDeploymentNameResponse = Message<"modal.client.AppGetByDeploymentNameResponse"> & {
+  /**
+   * @generated from field: string app_id = 1;
+   */
+  appId: string;
+
+  /**
+   * @generated from field: string previous_app_id = 2;
+   */
+  previousAppId: string;
+
+  /**
+   * @generated from field: string environment_name = 3;
+   */
+  environmentName: string;
+
+  /**
+   * @generated from field: modal.client.AppLifecycle lifecycle = 4;
+   */
+  lifecycle?: AppLifecycle | undefined;
+};
+
+/**
+ * Describes the message modal.client.AppGetByDeploymentNameResponse.
+ * Use `create(AppGetByDeploymentNameResponseSchema)` to create a new message.
+ */
+export const AppGetByDeploymentNameResponseSchema: GenMessage<AppGetByDeploymentNameResponse> = /*@__PURE__*/
+  messageDesc(file_apps, 4);
+
+/**
  * @generated from message modal.client.AppGetInfoRequest
  */
 export type AppGetInfoRequest = Message<"modal.client.AppGetInfoRequest"> & {
@@ -122,7 +176,7 @@ export type AppGetInfoRequest = Message<"modal.client.AppGetInfoRequest"> & {
  * Use `create(AppGetInfoRequestSchema)` to create a new message.
  */
 export const AppGetInfoRequestSchema: GenMessage<AppGetInfoRequest> = /*@__PURE__*/
-  messageDesc(file_apps, 3);
+  messageDesc(file_apps, 5);
 
 /**
  * @generated from message modal.client.AppGetInfoResponse
@@ -139,7 +193,7 @@ export type AppGetInfoResponse = Message<"modal.client.AppGetInfoResponse"> & {
  * Use `create(AppGetInfoResponseSchema)` to create a new message.
  */
 export const AppGetInfoResponseSchema: GenMessage<AppGetInfoResponse> = /*@__PURE__*/
-  messageDesc(file_apps, 4);
+  messageDesc(file_apps, 6);
 
 /**
  * @generated from message modal.client.AppGetLayoutRequest
@@ -156,7 +210,7 @@ export type AppGetLayoutRequest = Message<"modal.client.AppGetLayoutRequest"> & 
  * Use `create(AppGetLayoutRequestSchema)` to create a new message.
  */
 export const AppGetLayoutRequestSchema: GenMessage<AppGetLayoutRequest> = /*@__PURE__*/
-  messageDesc(file_apps, 5);
+  messageDesc(file_apps, 7);
 
 /**
  * @generated from message modal.client.AppGetLayoutResponse
@@ -173,7 +227,41 @@ export type AppGetLayoutResponse = Message<"modal.client.AppGetLayoutResponse"> 
  * Use `create(AppGetLayoutResponseSchema)` to create a new message.
  */
 export const AppGetLayoutResponseSchema: GenMessage<AppGetLayoutResponse> = /*@__PURE__*/
-  messageDesc(file_apps, 6);
+  messageDesc(file_apps, 8);
+
+/**
+ * @generated from message modal.client.AppGetLifecycleRequest
+ */
+export type AppGetLifecycleRequest = Message<"modal.client.AppGetLifecycleRequest"> & {
+  /**
+   * @generated from field: string app_id = 1;
+   */
+  appId: string;
+};
+
+/**
+ * Describes the message modal.client.AppGetLifecycleRequest.
+ * Use `create(AppGetLifecycleRequestSchema)` to create a new message.
+ */
+export const AppGetLifecycleRequestSchema: GenMessage<AppGetLifecycleRequest> = /*@__PURE__*/
+  messageDesc(file_apps, 9);
+
+/**
+ * @generated from message modal.client.AppGetLifecycleResponse
+ */
+export type AppGetLifecycleResponse = Message<"modal.client.AppGetLifecycleResponse"> & {
+  /**
+   * @generated from field: modal.client.AppLifecycle lifecycle = 1;
+   */
+  lifecycle?: AppLifecycle | undefined;
+};
+
+/**
+ * Describes the message modal.client.AppGetLifecycleResponse.
+ * Use `create(AppGetLifecycleResponseSchema)` to create a new message.
+ */
+export const AppGetLifecycleResponseSchema: GenMessage<AppGetLifecycleResponse> = /*@__PURE__*/
+  messageDesc(file_apps, 10);
 
 /**
  * @generated from message modal.client.AppGetOrCreateRequest
@@ -200,7 +288,7 @@ export type AppGetOrCreateRequest = Message<"modal.client.AppGetOrCreateRequest"
  * Use `create(AppGetOrCreateRequestSchema)` to create a new message.
  */
 export const AppGetOrCreateRequestSchema: GenMessage<AppGetOrCreateRequest> = /*@__PURE__*/
-  messageDesc(file_apps, 7);
+  messageDesc(file_apps, 11);
 
 /**
  * @generated from message modal.client.AppGetOrCreateResponse
@@ -222,7 +310,7 @@ export type AppGetOrCreateResponse = Message<"modal.client.AppGetOrCreateRespons
  * Use `create(AppGetOrCreateResponseSchema)` to create a new message.
  */
 export const AppGetOrCreateResponseSchema: GenMessage<AppGetOrCreateResponse> = /*@__PURE__*/
-  messageDesc(file_apps, 8);
+  messageDesc(file_apps, 12);
 
 /**
  * @generated from message modal.client.AppHandleMetadata
@@ -254,7 +342,7 @@ export type AppHandleMetadata = Message<"modal.client.AppHandleMetadata"> & {
  * Use `create(AppHandleMetadataSchema)` to create a new message.
  */
 export const AppHandleMetadataSchema: GenMessage<AppHandleMetadata> = /*@__PURE__*/
-  messageDesc(file_apps, 9);
+  messageDesc(file_apps, 13);
 
 /**
  * @generated from message modal.client.AppHeartbeatRequest
@@ -271,7 +359,7 @@ export type AppHeartbeatRequest = Message<"modal.client.AppHeartbeatRequest"> & 
  * Use `create(AppHeartbeatRequestSchema)` to create a new message.
  */
 export const AppHeartbeatRequestSchema: GenMessage<AppHeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_apps, 10);
+  messageDesc(file_apps, 14);
 
 /**
  * @generated from message modal.client.AppLayout
@@ -284,7 +372,7 @@ export type AppLayout = Message<"modal.client.AppLayout"> & {
  * Use `create(AppLayoutSchema)` to create a new message.
  */
 export const AppLayoutSchema: GenMessage<AppLayout> = /*@__PURE__*/
-  messageDesc(file_apps, 11);
+  messageDesc(file_apps, 15);
 
 /**
  * @generated from message modal.client.AppLifecycle
@@ -336,7 +424,7 @@ export type AppLifecycle = Message<"modal.client.AppLifecycle"> & {
  * Use `create(AppLifecycleSchema)` to create a new message.
  */
 export const AppLifecycleSchema: GenMessage<AppLifecycle> = /*@__PURE__*/
-  messageDesc(file_apps, 12);
+  messageDesc(file_apps, 16);
 
 /**
  * @generated from message modal.client.AppListRequest
@@ -353,7 +441,7 @@ export type AppListRequest = Message<"modal.client.AppListRequest"> & {
  * Use `create(AppListRequestSchema)` to create a new message.
  */
 export const AppListRequestSchema: GenMessage<AppListRequest> = /*@__PURE__*/
-  messageDesc(file_apps, 13);
+  messageDesc(file_apps, 17);
 
 /**
  * @generated from message modal.client.AppListResponse
@@ -370,7 +458,7 @@ export type AppListResponse = Message<"modal.client.AppListResponse"> & {
  * Use `create(AppListResponseSchema)` to create a new message.
  */
 export const AppListResponseSchema: GenMessage<AppListResponse> = /*@__PURE__*/
-  messageDesc(file_apps, 14);
+  messageDesc(file_apps, 18);
 
 /**
  * @generated from message modal.client.AppListResponse_AppListItem
@@ -422,7 +510,7 @@ export type AppListResponse_AppListItem = Message<"modal.client.AppListResponse_
  * Use `create(AppListResponse_AppListItemSchema)` to create a new message.
  */
 export const AppListResponse_AppListItemSchema: GenMessage<AppListResponse_AppListItem> = /*@__PURE__*/
-  messageDesc(file_apps, 15);
+  messageDesc(file_apps, 19);
 
 /**
  * @generated from message modal.client.AppPublishRequest
@@ -464,7 +552,7 @@ export type AppPublishRequest = Message<"modal.client.AppPublishRequest"> & {
  * Use `create(AppPublishRequestSchema)` to create a new message.
  */
 export const AppPublishRequestSchema: GenMessage<AppPublishRequest> = /*@__PURE__*/
-  messageDesc(file_apps, 16);
+  messageDesc(file_apps, 20);
 
 /**
  * @generated from message modal.client.AppPublishResponse
@@ -491,7 +579,7 @@ export type AppPublishResponse = Message<"modal.client.AppPublishResponse"> & {
  * Use `create(AppPublishResponseSchema)` to create a new message.
  */
 export const AppPublishResponseSchema: GenMessage<AppPublishResponse> = /*@__PURE__*/
-  messageDesc(file_apps, 17);
+  messageDesc(file_apps, 21);
 
 /**
  * @generated from message modal.client.AppStopRequest
@@ -513,5 +601,5 @@ export type AppStopRequest = Message<"modal.client.AppStopRequest"> & {
  * Use `create(AppStopRequestSchema)` to create a new message.
  */
 export const AppStopRequestSchema: GenMessage<AppStopRequest> = /*@__PURE__*/
-  messageDesc(file_apps, 18);
+  messageDesc(file_apps, 22);
 
