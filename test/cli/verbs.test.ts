@@ -72,6 +72,24 @@ describe("atoll create and the verbs on a sandbox", () => {
     assert.deepEqual(await following.finished, { code: 0, stdout: "one\ntwo\n", stderr: "problem\n" });
   });
 
+  test("logs prints the last lines, those of a time or with a text, with times or as JSON, and goes on from there", async (t) => {
+    const script = "echo one; echo problem >&2; echo two; read line; echo $line";
+    const id = await succeed("create", "--", "sh", "-c", script);
+    t.after(() => succeed("terminate", id));
+    const following = start(["logs", "-f", "--tail", "1", "--stdout", id]);
+    await following.seen(/two/);
+    assert.equal(await succeed("logs", "--since", "1h", "--search", "o", "--stdout", id), "one\ntwo");
+    assert.equal(await succeed("logs", "--until", "2020-01-01T00:00:00Z", id), "");
+    assert.match(await succeed("logs", "--timestamps", "-n", "1", "--stdout", id), /^\d{4}-\S+Z two$/);
+    const entries: { stream: string; text: string }[] = JSON.parse(await succeed("logs", "--json", id));
+    const texts = (name: string) => entries.filter(({ stream }) => stream === name).map(({ text }) => text);
+    assert.deepEqual([texts("stdout"), texts("stderr")], [["one\n", "two\n"], ["problem\n"]]);
+    assert.match((await atoll(["logs", "--tail", "2", "--offset", "1", id])).stderr, /cannot choose lines/);
+    assert.match((await atoll(["logs", "--since", "yesterday", id])).stderr, /cannot read "yesterday"/);
+    await succeed("terminate", id);
+    assert.deepEqual(await following.finished, { code: 0, stdout: "two\n", stderr: "" });
+  });
+
   test("poll tells running from finished, and wait exits as the sandbox exited", async () => {
     const id = await succeed("create", "--", "sh", "-c", "until [ -e /tmp/go ]; do sleep 0.1; done; exit 5");
     assert.deepEqual(JSON.parse(await succeed("poll", "--json", id)), { id, state: "running" });

@@ -44,12 +44,33 @@ export const Process = Type.Object(
 
 export const ProcessList = Type.Object({ items: Type.Array(Process) }, closed);
 
+export const Log = Type.Object(
+  {
+    items: Type.Array(
+      Type.Object(
+        {
+          at: Instant,
+          stream: Type.Union([Type.Literal("stdout"), Type.Literal("stderr")]),
+          text: Type.String({
+            description: "A line with its line feed, if it has one; longer than 64 KiB in several.",
+          }),
+        },
+        closed,
+      ),
+    ),
+    stdoutBytes: Type.Integer({ description: "Offset where reading stdout goes on behind these." }),
+    stderrBytes: Type.Integer(),
+  },
+  closed,
+);
+
 export const StdinPosition = Type.Object(
   { offset: Type.Integer({ description: "Bytes of stdin accepted so far." }) },
   closed,
 );
 
 export type Exec = Static<typeof Exec>;
+export type Log = Static<typeof Log>;
 export type Process = Static<typeof Process>;
 
 const processId = Type.String({
@@ -104,6 +125,25 @@ export const processRoutes = {
       closed,
     ),
     response: "bytes",
+  },
+  readLog: {
+    method: "GET",
+    path: "/v1/sandboxes/{sandboxId}/processes/{processId}/log",
+    summary: "Lines of its output with the time at which each came, the newest ones, oldest first",
+    params: ofProcess,
+    query: Type.Object(
+      {
+        stream: Type.Optional(Type.Union([Type.Literal("stdout"), Type.Literal("stderr")])),
+        since: Type.Optional(Instant),
+        until: Type.Optional(Type.String({ format: "date-time", description: "Only what came before it." })),
+        search: Type.Optional(
+          Type.String({ minLength: 1, maxLength: 4096, description: "Only lines that have this in them." }),
+        ),
+        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 20_000, description: "1000 when absent." })),
+      },
+      closed,
+    ),
+    response: Log,
   },
   writeStdin: {
     method: "POST",

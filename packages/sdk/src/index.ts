@@ -77,6 +77,7 @@ export {
   type RunOptions,
 } from "./image.ts";
 export type { BuildEvent } from "./image-build.ts";
+export type { OutputLogEntry, OutputLogOptions } from "./log.ts";
 export type { ExecOptions, NetworkPolicyOptions, SandboxCreateOptions } from "./options.ts";
 export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts";
 export { PrivateNetwork, type PrivateNetworkInfo, type PrivateNetworkListOptions } from "./private-network.ts";

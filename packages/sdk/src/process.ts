@@ -2,6 +2,7 @@
 import type { Client } from "./client.ts";
 import { AtollError } from "./errors.ts";
 import type { Process as ProcessInfo } from "./generated/api.ts";
+import { type OutputLogEntry, type OutputLogOptions, readLog } from "./log.ts";
 import { OutputReader } from "./output.ts";
 import { type FinishedResult, processResult, type WaitOptions, waitUntil } from "./result.ts";
 import { StdinWriter } from "./stdin.ts";
@@ -68,6 +69,11 @@ export class Process {
   async poll(options: Options = {}): Promise<number | null> {
     await this.info(options);
     return this.#returncode;
+  }
+
+  /** What it has written, by lines, with the time at which each came; the newest ones, oldest first. */
+  log(options: OutputLogOptions = {}): Promise<OutputLogEntry[]> {
+    return readLog(this.#client, this.#params, options);
   }
 
   /** Sends a signal to the process and its group, SIGKILL when absent. Does nothing to one that has ended. */

@@ -7,6 +7,7 @@ import { type FileMode, openFile, type SandboxFile } from "./file.ts";
 import { type FileOptions, SandboxFilesystem } from "./filesystem.ts";
 import type { Sandbox as SandboxInfo, SandboxState } from "./generated/api.ts";
 import { Image } from "./image.ts";
+import type { OutputLogEntry, OutputLogOptions } from "./log.ts";
 import {
   type ExecOptions,
   execBody,
@@ -317,6 +318,11 @@ export class Sandbox implements AsyncDisposable {
   async updateNetworkPolicy(policy: NetworkPolicyOptions, options: Options = {}): Promise<void> {
     const body = networkPolicyBody(policy);
     this.#seen(await this.#client.request("updateNetworkPolicy", { params: this.#params, body, ...options }));
+  }
+
+  /** What its own command has written, by lines, with the time at which each came; the newest ones, oldest first. */
+  log(options: OutputLogOptions = {}): Promise<OutputLogEntry[]> {
+    return this.#main.log(options);
   }
 
   /** Changes the size of the terminal of the sandbox's own command. */

@@ -363,6 +363,18 @@ export type IsolationStatus = {
   readonly detail: string;
 };
 
+export type Log = {
+  readonly items: readonly ({
+    readonly at: string;
+    readonly stream: "stdout" | "stderr";
+    /** A line with its line feed, if it has one; longer than 64 KiB in several. */
+    readonly text: string;
+  })[];
+  /** Offset where reading stdout goes on behind these. */
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+};
+
 export type Mount = {
   /** Absolute path of a directory inside. */
   readonly path: string;
@@ -974,6 +986,27 @@ export interface Operations {
     };
     readonly body: undefined;
     readonly response: Uint8Array;
+  };
+  /** Lines of its output with the time at which each came, the newest ones, oldest first. */
+  readonly readLog: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+      /** Id of a process, or `main` for the sandbox's own command. */
+      readonly processId: string;
+    };
+    readonly query: {
+      readonly stream?: "stdout" | "stderr" | undefined;
+      readonly since?: string | undefined;
+      /** Only what came before it. */
+      readonly until?: string | undefined;
+      /** Only lines that have this in them. */
+      readonly search?: string | undefined;
+      /** 1000 when absent. */
+      readonly limit?: number | undefined;
+    };
+    readonly body: undefined;
+    readonly response: Log;
   };
   /** Write bytes at an offset of stdin; a repeated write is not doubled. */
   readonly writeStdin: {
@@ -1774,6 +1807,7 @@ export const operations = {
   getProcess: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}" },
   waitProcess: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/wait" },
   readOutput: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/output/{stream}" },
+  readLog: { method: "GET", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/log" },
   writeStdin: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/stdin" },
   signalProcess: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/signal" },
   resizePty: { method: "POST", path: "/v1/sandboxes/{sandboxId}/processes/{processId}/resize" },

@@ -1,13 +1,24 @@
+import { newestEntries } from "../processes/log-entries.ts";
+import type { StreamName } from "../processes/process.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Handlers } from "./call.ts";
 
 const normalWaitMs = 30_000;
+const normalEntries = 1000;
 
 export function processHandlers(
   processes: SandboxProcesses,
 ): Pick<
   Handlers,
-  "exec" | "listProcesses" | "getProcess" | "waitProcess" | "readOutput" | "writeStdin" | "signalProcess" | "resizePty"
+  | "exec"
+  | "listProcesses"
+  | "getProcess"
+  | "waitProcess"
+  | "readOutput"
+  | "readLog"
+  | "writeStdin"
+  | "signalProcess"
+  | "resizePty"
 > {
   return {
     exec: ({ params, body, repeatable, signal }) => processes.exec(params.sandboxId, body, repeatable, signal),
@@ -21,6 +32,20 @@ export function processHandlers(
       log.checkOffset(offset);
       return { offset, source: log.read(offset, query.follow ?? true, signal) };
     },
+    readLog: async ({ params, query, signal }) => {
+      const { stream, since, until, search, limit } = query;
+      const names = stream === undefined ? (["stdout", "stderr"] as const) : [stream];
+      const range = { since: instant(since, 0), until: instant(until, Number.POSITIVE_INFINITY), search };
+      const streamOf = (name: StreamName) => {
+        const log = processes.output(params.sandboxId, params.processId, name);
+        return { name, log, end: log.length };
+      };
+      const streams = { stdout: streamOf("stdout"), stderr: streamOf("stderr") };
+      const wanted = names.map((name) => streams[name]);
+      const entries = await newestEntries(wanted, range, limit ?? normalEntries, signal);
+      const items = entries.map(({ at, ...entry }) => ({ at: new Date(at).toISOString(), ...entry }));
+      return { items, stdoutBytes: streams.stdout.end, stderrBytes: streams.stderr.end };
+    },
     writeStdin: async ({ params, query, body, signal }) => {
       const source: AsyncIterable<Buffer> = body ?? emptyBody();
       const { sandboxId, processId } = params;
@@ -30,6 +55,10 @@ export function processHandlers(
     signalProcess: ({ params, body }) => processes.signal(params.sandboxId, params.processId, body.signal),
     resizePty: ({ params, body }) => processes.resize(params.sandboxId, params.processId, body.rows, body.cols),
   };
+}
+
+function instant(text: string | undefined, otherwise: number): number {
+  return text === undefined ? otherwise : Date.parse(text);
 }
 
 /** A request without a body has no stream either. */

@@ -6,6 +6,7 @@ import { appRpcs } from "./client/apps.ts";
 import { environmentRpcs } from "./client/environments.ts";
 import { imageNameRpcs } from "./client/image-names.ts";
 import { imageRpcs } from "./client/images.ts";
+import { logRpcs } from "./client/logs.ts";
 import { mountRpcs } from "./client/mounts.ts";
 import { sandboxRpcs } from "./client/sandboxes.ts";
 import { secretRpcs } from "./client/secrets.ts";
@@ -34,6 +35,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...appRunRpcs(core),
     ...environmentRpcs(),
     ...imageRpcs(core),
+    ...logRpcs(core),
     ...imageNameRpcs(core),
     ...mountRpcs(core),
     ...sandboxRpcs(core),

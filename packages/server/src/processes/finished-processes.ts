@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import type { ProcessRow } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
+import { timesPath } from "./output-times.ts";
 import { mainNumber, outputPath } from "./process.ts";
 
 /** Finished ones kept of one sandbox; the oldest go, together with their output. */
@@ -28,7 +29,9 @@ export class FinishedProcesses {
     const oldest = this.#numbers.shift() ?? 0;
     const { store, outputDirectory, onWriteError } = this.#options;
     store.processes.remove(sandboxId, oldest);
-    for (const stream of ["stdout", "stderr"] as const)
-      rm(outputPath(outputDirectory, oldest, stream), { force: true }).catch(onWriteError);
+    for (const stream of ["stdout", "stderr"] as const) {
+      const path = outputPath(outputDirectory, oldest, stream);
+      for (const file of [path, timesPath(path)]) rm(file, { force: true }).catch(onWriteError);
+    }
   }
 }

@@ -5,6 +5,7 @@ import { Change } from "../change.ts";
 import { AtollError } from "../error.ts";
 import { ByteWindow } from "./byte-window.ts";
 import type { OutputBudget } from "./output-budget.ts";
+import type { Mark, OutputTimes } from "./output-times.ts";
 
 /** init holds at most this much that is not acknowledged (native/PROTOCOL.md), so no more can be waiting to be written. */
 export const unacknowledgedBytes = 1024 * 1024;
@@ -20,6 +21,7 @@ export interface OutputLogOptions {
   /** With this many bytes kept, no more are taken. */
   readonly limitBytes: number;
   readonly budget: OutputBudget;
+  readonly times: OutputTimes;
   /** Everything below the offset is in the file, and init may forget it. */
   onKept(offset: number): void;
   /** The file cannot be written; it is tried again. */
@@ -96,6 +98,7 @@ export class OutputLog {
   #takeFresh(fresh: Buffer): void {
     if (this.#end !== undefined) throw new Error("output after its end");
     if (this.unwrittenBytes + fresh.length > unacknowledgedBytes) throw new Error("more output than was asked for");
+    this.#options.times.note(this.#window.end);
     this.#window.append(fresh);
     this.changed.announce();
     this.#write();
@@ -157,6 +160,11 @@ export class OutputLog {
     }
   }
 
+  /** When its bytes came. */
+  marks(): Promise<Mark[]> {
+    return this.#options.times.marks();
+  }
+
   /** @throws AtollError offset_out_of_range when the stream ended before the offset */
   checkOffset(offset: number): void {
     if (this.#end === undefined || offset <= this.#end) return;
@@ -191,6 +199,7 @@ export class OutputLog {
 
   async #writeOnce(): Promise<void> {
     this.#file ??= await this.#openFile();
+    await this.#options.times.write();
     const pieces = this.#window.from(this.#kept, unacknowledgedBytes);
     const { bytesWritten } = await this.#file.writev(pieces);
     this.#kept += bytesWritten;

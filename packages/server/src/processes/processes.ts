@@ -8,6 +8,7 @@ import { FinishedProcesses } from "./finished-processes.ts";
 import { Operations } from "./operations.ts";
 import { OutputBudget } from "./output-budget.ts";
 import { OutputLog } from "./output-log.ts";
+import { OutputTimes, timesPath } from "./output-times.ts";
 import { mainNumber, outputPath, Process, processView, type StreamName, streamNumbers } from "./process.ts";
 import { QuietProcesses } from "./quiet-processes.ts";
 import { Reading } from "./reading.ts";
@@ -317,8 +318,10 @@ export class Processes implements InitHandler {
   }
 
   #log(row: ProcessRow, stream: StreamName, keptBytes: number): OutputLog {
-    const log = new OutputLog(outputPath(this.#options.outputDirectory, row.number, stream), {
+    const path = outputPath(this.#options.outputDirectory, row.number, stream);
+    const log = new OutputLog(path, {
       keptBytes,
+      times: new OutputTimes(timesPath(path), row.createdAt),
       limitBytes: this.#options.outputLimitBytes,
       budget: this.#budget,
       onKept: (offset) => {

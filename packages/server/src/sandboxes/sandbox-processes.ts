@@ -4,6 +4,7 @@ import { within } from "../change.ts";
 import { AtollError } from "../error.ts";
 import { OutputBudget } from "../processes/output-budget.ts";
 import { OutputLog } from "../processes/output-log.ts";
+import { OutputTimes, timesPath } from "../processes/output-times.ts";
 import { outputPath, type Process, type StreamName } from "../processes/process.ts";
 import { settledView } from "../processes/processes.ts";
 import { signalNumber } from "../processes/result.ts";
@@ -80,7 +81,7 @@ export class SandboxProcesses {
     if (process) return process.output(stream);
     const row = this.#settledRow(sandboxId, id);
     const bytes = (stream === "stdout" ? row.output?.stdoutBytes : row.output?.stderrBytes) ?? 0;
-    return endedLog(outputPath(join(this.#context.state.output, sandboxId), row.number, stream), bytes);
+    return endedLog(outputPath(join(this.#context.state.output, sandboxId), row.number, stream), bytes, row.createdAt);
   }
 
   /** @see Stdin.write */
@@ -161,11 +162,12 @@ export class SandboxProcesses {
   }
 }
 
-function endedLog(path: string, bytes: number): OutputLog {
+function endedLog(path: string, bytes: number, startedAt: number): OutputLog {
   const log = new OutputLog(path, {
     keptBytes: bytes,
     limitBytes: bytes,
     budget: new OutputBudget(Number.POSITIVE_INFINITY),
+    times: new OutputTimes(timesPath(path), startedAt),
     onKept: () => undefined,
     onWriteError: () => undefined,
   });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { OutputBudget } from "../../src/processes/output-budget.ts";
 import { OutputLog, type OutputLogOptions, unacknowledgedBytes } from "../../src/processes/output-log.ts";
+import { OutputTimes } from "../../src/processes/output-times.ts";
 import { temporaryDirectory, undoAfter } from "../support/state.ts";
 
 interface Made {
@@ -20,6 +21,7 @@ function make(t: TestContext, options: Partial<OutputLogOptions> = {}): Made {
     keptBytes: 0,
     limitBytes: Number.MAX_SAFE_INTEGER,
     budget: new OutputBudget(Number.MAX_SAFE_INTEGER),
+    times: new OutputTimes(`${path}.times`, Date.now()),
     onKept: (offset) => kept.push(offset),
     onWriteError: () => undefined,
     ...options,
@@ -63,6 +65,7 @@ test("readers that come early, late and in the middle all read the same bytes, i
   assert.ok((await early).equals(expected));
   assert.ok((await middle).equals(expected.subarray(1_234_567)));
   assert.ok((await readAll(log)).equals(expected));
+  await log.changed.until(() => log.isComplete, patience());
   assert.ok(readFileSync(path).equals(expected));
 });
 
@@ -115,6 +118,7 @@ test("a log that is opened again continues at the length of its file", async (t)
     keptBytes: statSync(path).size,
     limitBytes: Number.MAX_SAFE_INTEGER,
     budget: new OutputBudget(Number.MAX_SAFE_INTEGER),
+    times: new OutputTimes(`${path}.times`, Date.now()),
     onKept: () => undefined,
     onWriteError: () => undefined,
   });

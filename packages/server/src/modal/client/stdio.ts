@@ -1,4 +1,5 @@
 import { LRUCache } from "../../lru-cache.ts";
+import { wholeCharacters } from "../../processes/whole-characters.ts";
 import type { SandboxProcesses } from "../../sandboxes/sandbox-processes.ts";
 import type { Core } from "../core.ts";
 import {
@@ -11,7 +12,6 @@ import {
 import { type Call, metadataOf } from "../grpc/call.ts";
 import { type Rpcs, serverStream, unary } from "../grpc/rpc.ts";
 import { sandboxIdOf } from "../ids.ts";
-import { wholeCharacters } from "../whole-characters.ts";
 
 const main = "main";
 /** FileDescriptor */
