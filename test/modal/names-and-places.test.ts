@@ -1,4 +1,4 @@
-/** Names given later, and where a sandbox is to run, of the official npm client. */
+/** Names given later, where a sandbox is to run, and how it shows who it is, of the official npm client. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AlreadyExistsError, ConflictError } from "modal";
@@ -34,4 +34,16 @@ test("clouds and regions are accepted when there are such, and refused by name w
     () => create({ regions: ["us-west-2", "invalid-region"] }),
     /INVALID_ARGUMENT.*"invalid-region"/,
   );
+});
+
+test("a token that says which sandbox it is stands in the environment when asked for, and only then", async () => {
+  await using client = await using("1");
+  const command = ["sh", "-c", "printenv MODAL_IDENTITY_TOKEN || echo UNSET"];
+  const [with_, without] = await Promise.all([
+    client.create({ command, includeOidcIdentityToken: true }),
+    client.create({ command }),
+  ]);
+  const [, payload = ""] = (await with_.stdout.readText()).split(".");
+  assert.equal(JSON.parse(Buffer.from(payload, "base64url").toString()).app_name, "modal-names");
+  assert.equal(await without.stdout.readText(), "UNSET\n");
 });

@@ -22,6 +22,7 @@ export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | 
     h2Ports: given(values["h2-port"]),
     unencryptedPorts: given(values["unencrypted-port"]),
     inboundCidrAllowlist: given(values["inbound-cidr"]),
+    identityToken: values["identity-token"] || undefined,
     volumes: mounted(values.volume),
     app: values.app,
     name: values.name,

@@ -54,6 +54,7 @@ export const sandboxOptions = {
   "h2-port": many("PORT", "The same for a service that speaks HTTP/2.", ports),
   "unencrypted-port": many("PORT", "Open this port over plain TCP too.", ports),
   "inbound-cidr": many("CIDR", "Let only addresses of this range use the tunnels.", (ranges) => ranges),
+  "identity-token": flag("Set ATOLL_IDENTITY_TOKEN to a signed token that says which sandbox this is."),
   app: one("NAME", 'App that the sandbox belongs to, made if it is new; "default" when absent.', text),
   name: one("NAME", "Name of the sandbox, unique among the app's running ones.", text),
   tag: many("KEY=VALUE", "Label to find the sandbox by.", pairs),

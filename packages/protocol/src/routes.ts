@@ -5,6 +5,7 @@
 import { appRoutes } from "./apps.ts";
 import { diskRoutes } from "./disk.ts";
 import { fileRoutes } from "./files.ts";
+import { identityRoutes } from "./identity.ts";
 import { imageRoutes } from "./images.ts";
 import { mountRoutes } from "./mounts.ts";
 import { privateNetworkRoutes } from "./private-networks.ts";
@@ -23,6 +24,7 @@ export type { Method, Route } from "./route.ts";
 export const routes = {
   ...serverRoutes,
   ...diskRoutes,
+  ...identityRoutes,
   ...appRoutes,
   ...sandboxRoutes,
   ...processRoutes,

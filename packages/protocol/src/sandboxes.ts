@@ -91,6 +91,13 @@ export const SandboxCreate = Type.Object(
     ),
     readinessProbe: Type.Optional(ReadinessProbe),
     volumes: Type.Optional(Type.Array(VolumeMount, { maxItems: 32 })),
+    identityToken: Type.Optional(
+      Type.String({
+        pattern: "^[A-Za-z_][A-Za-z0-9_]{0,254}$",
+        description:
+          "Environment variable for a token that says which sandbox this is, valid for as long as it may run; see /.well-known/openid-configuration.",
+      }),
+    ),
   },
   closed,
 );

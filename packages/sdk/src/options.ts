@@ -81,6 +81,11 @@ export interface SandboxCreateOptions extends CommandOptions, NetworkPolicyOptio
   readonly inboundCidrAllowlist?: readonly string[] | undefined;
   /** `waitUntilReady` waits for a TCP port inside the sandbox, or for a command that exits with 0. */
   readonly readinessProbe?: ReadinessProbe | undefined;
+  /**
+   * A signed token in the environment that says which sandbox this is, valid for as long as it may run: as ATOLL_IDENTITY_TOKEN, or
+   * in the variable of this name.
+   */
+  readonly identityToken?: boolean | string | undefined;
   /** Volumes, by the path that each is mounted at. */
   readonly volumes?: { readonly [path: string]: MountableVolume } | undefined;
 }
@@ -125,6 +130,7 @@ const createOptionNames: Names<SandboxCreateOptions> = {
   unencryptedPorts: true,
   inboundCidrAllowlist: true,
   readinessProbe: true,
+  identityToken: true,
   volumes: true,
   client: true,
   signal: true,
@@ -140,6 +146,7 @@ export function sandboxCreateBody(argv: readonly string[], options: SandboxCreat
     disk,
     diskBytes,
     image,
+    identityToken,
     cidrAllowlist: _alias,
     volumes: _volumes,
     ...others
@@ -155,6 +162,7 @@ export function sandboxCreateBody(argv: readonly string[], options: SandboxCreat
     app: typeof app === "object" ? app.name : app,
     memoryBytes: size("memory", memory, memoryBytes),
     diskBytes: size("disk", disk, diskBytes),
+    identityToken: identityToken === true ? "ATOLL_IDENTITY_TOKEN" : identityToken || undefined,
   };
 }
 

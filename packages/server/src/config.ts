@@ -33,6 +33,8 @@ export interface Config {
   /** Sandboxes of each isolation level that are prepared ahead of time. */
   readonly poolSize: number;
   readonly tunnels: TunnelConfig;
+  /** Where others find this server, to verify identity tokens; its own address when absent. */
+  readonly issuer?: string | undefined;
   readonly cdiDirectories: readonly string[];
   /** Images that are used in place of those of registries. */
   readonly imageMap: readonly MapEntry[];
@@ -70,6 +72,7 @@ export function configFrom(env: Environment): Config {
       maxConnections: count(env, "ATOLL_TUNNEL_CONNECTIONS", 8000, 1, 1_000_000),
       maxSandboxConnections: count(env, "ATOLL_TUNNEL_SANDBOX_CONNECTIONS", 4000, 1, 1_000_000),
     }),
+    issuer: issuer(env),
     cdiDirectories: (env.ATOLL_CDI_DIRS ?? "/etc/cdi:/var/run/cdi").split(":").filter((path) => path !== ""),
     imageMap: parseImageMap(env.ATOLL_IMAGE_MAP ?? ""),
     logLevel: oneOf(env, "ATOLL_LOG_LEVEL", "info", logLevels),
@@ -108,6 +111,13 @@ function nameServers(env: Environment): string[] {
   throw new Error(
     `cannot use ATOLL_NAME_SERVERS=${env.ATOLL_NAME_SERVERS}: write at most ${mostNameServers} addresses, such as 192.0.2.53,192.0.2.54`,
   );
+}
+
+/** An address as OpenID Connect Discovery 1.0 has issuers: without a query, and here without a slash at the end. */
+function issuer(env: Environment): string | undefined {
+  const text = env.ATOLL_ISSUER || undefined;
+  if (text === undefined || /^https?:\/\/[^/?#\s]+(\/[^?#\s]*[^/?#\s])?$/.test(text)) return text;
+  throw new Error(`cannot use ATOLL_ISSUER=${text}: write it as https://atoll.example.com`);
 }
 
 function oneOf(env: Environment, name: string, normal: string, allowed: readonly string[]): string {

@@ -9,6 +9,7 @@ import { appHandlers } from "./api/apps.ts";
 import { diskHandlers } from "./api/disk.ts";
 import { edge } from "./api/edge.ts";
 import { fileHandlers } from "./api/files.ts";
+import { identityHandlers } from "./api/identity.ts";
 import { imageHandlers } from "./api/images.ts";
 import { processHandlers } from "./api/processes.ts";
 import { sandboxHandlers } from "./api/sandboxes.ts";
@@ -24,6 +25,7 @@ import { Gpus } from "./devices/gpus.ts";
 import { DiskSurvey } from "./disk/survey.ts";
 import type { Engine, Leak } from "./engine/engine.ts";
 import { Files } from "./files/files.ts";
+import { Identity } from "./identity/identity.ts";
 import { Catalogue } from "./images/catalogue.ts";
 import { ImageService } from "./images/images.ts";
 import { LayerStore, type RunHost } from "./layers/layer-store.ts";
@@ -94,6 +96,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const secrets = new Secrets(store, seal);
   const tokens = new Tokens(store);
   const apps = new Apps(store);
+  const identity = new Identity({ stateDirectory: state.path, issuer: () => config.issuer ?? url });
   const gpus = new Gpus(config.cdiDirectories);
   const levels = new IsolationLevels(parts.engines, stopping.signal);
   const creations = new Slots(config.maxCreating);
@@ -126,6 +129,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     secrets,
     volumes: mounts,
     seal,
+    identity,
     gpus,
     machine: thisMachine(readFileSync("/proc/self/limits", "utf8")),
     creations,
@@ -192,6 +196,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
         address: () => url,
       }),
       ...diskHandlers(new DiskSurvey({ store, catalogue, state, directory: imageDirectory })),
+      ...identityHandlers(identity),
       ...appHandlers(apps),
       ...sandboxHandlers(sandboxes),
       ...processHandlers(processes),

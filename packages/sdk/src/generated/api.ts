@@ -585,6 +585,8 @@ export type SandboxCreate = {
   /** Ready once a TCP connection to the port succeeds inside the sandbox, or once the command exits with 0. */
   readonly readinessProbe?: ReadinessProbe | undefined;
   readonly volumes?: readonly VolumeMount[] | undefined;
+  /** Environment variable for a token that says which sandbox this is, valid for as long as it may run; see /.well-known/openid-configuration. */
+  readonly identityToken?: string | undefined;
 };
 
 export type SandboxPage = {
@@ -802,6 +804,36 @@ export interface Operations {
     readonly query: undefined;
     readonly body: undefined;
     readonly response: DiskUse;
+  };
+  /** Who signs the identity tokens of sandboxes, and how. */
+  readonly identityConfiguration: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: {
+      readonly issuer: string;
+      readonly jwks_uri: string;
+      readonly response_types_supported: readonly string[];
+      readonly subject_types_supported: readonly string[];
+      readonly id_token_signing_alg_values_supported: readonly string[];
+      readonly claims_supported: readonly string[];
+    };
+  };
+  /** The keys that identity tokens are verified with. */
+  readonly identityKeys: {
+    readonly params: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: {
+      readonly keys: readonly ({
+        readonly kty: string;
+        readonly n: string;
+        readonly e: string;
+        readonly use: string;
+        readonly alg: string;
+        readonly kid: string;
+      })[];
+    };
   };
   /** Find an app by name, or make it. */
   readonly lookupApp: {
@@ -1791,6 +1823,8 @@ export const operations = {
   status: { method: "GET", path: "/v1/status" },
   gc: { method: "POST", path: "/v1/gc" },
   diskUse: { method: "GET", path: "/v1/disk" },
+  identityConfiguration: { method: "GET", path: "/.well-known/openid-configuration" },
+  identityKeys: { method: "GET", path: "/.well-known/jwks.json" },
   lookupApp: { method: "POST", path: "/v1/apps/lookup" },
   listApps: { method: "GET", path: "/v1/apps" },
   createSandbox: { method: "POST", path: "/v1/sandboxes", isIdempotent: true },

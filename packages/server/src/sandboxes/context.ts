@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { Gpus } from "../devices/gpus.ts";
+import type { Identity } from "../identity/identity.ts";
 import type { Seal } from "../secrets/seal.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import type { Slots } from "../slots.ts";
@@ -26,6 +27,7 @@ export interface Context {
   readonly secrets: Secrets;
   readonly volumes: VolumeMounts;
   readonly seal: Seal;
+  readonly identity: Identity;
   readonly gpus: Gpus;
   readonly machine: MachineSize;
   readonly creations: Slots;

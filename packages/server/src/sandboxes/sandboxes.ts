@@ -21,6 +21,8 @@ import { withEntry } from "./timeline.ts";
 import { sandboxView } from "./view.ts";
 
 const adoptionsAtOnce = 16;
+/** The time limit counts from the start, which may take this long. */
+const mostStartMs = 120_000;
 
 export interface ListFilter {
   readonly app?: string | undefined;
@@ -340,14 +342,18 @@ export class Sandboxes {
     given: { readonly gpus: string[]; readonly environment: Readonly<Record<string, string>> },
   ): SandboxRow {
     const now = Date.now();
+    const { identityToken: variable, app = "default", name } = request;
+    const identity = () =>
+      this.#context.identity.token({ id, app, name, expiresAt: now + spec.timeoutMs + mostStartMs });
+    const environment = { ...given.environment, ...(variable !== undefined && { [variable]: identity() }) };
     this.#sequence += 1;
     return {
       id,
       sequence: this.#sequence,
-      app: request.app ?? "default",
-      name: request.name,
+      app,
+      name,
       spec: { ...spec, network: networkOf(request, this.#rows(), this.#sequence) },
-      environment: this.#context.seal.close(JSON.stringify(given.environment), environmentPurpose(id)),
+      environment: this.#context.seal.close(JSON.stringify(environment), environmentPurpose(id)),
       createdAt: now,
       tags: request.tags ?? {},
       networkPolicy: networkPolicyOf(request),

@@ -6,6 +6,8 @@ import { networkPolicyOf, portsOf } from "./network.ts";
 import { checkPlacement } from "./placement.ts";
 
 const mebibyte = 1024 ** 2;
+/** Where programs look for the token. */
+const identityVariable = "MODAL_IDENTITY_TOKEN";
 /** Without a limit, a request for less leaves as much as a sandbox has that asks for nothing. */
 const leastMemoryMib = 2048;
 
@@ -44,6 +46,7 @@ export function sandboxCreate(definition: Definition, { app, image, env, tags }:
     ...networkPolicyOf(networkAccess),
     ...(definition.blockNetwork && { blockNetwork: true }),
     ...portsOf(definition),
+    ...(definition.includeOidcIdentityToken && { identityToken: identityVariable }),
     ...(readinessProbe && { readinessProbe: probeOf(readinessProbe) }),
     ...(definition.volumeMounts.length > 0 && { volumes: definition.volumeMounts.map(mountOf) }),
   };
@@ -88,7 +91,6 @@ const refused: readonly (readonly [string, (definition: Definition) => boolean])
   ["a proxy", ({ proxyId }) => Boolean(proxyId)],
   ["a custom domain", ({ customDomain }) => customDomain !== ""],
   ["memory snapshots", ({ enableSnapshot }) => enableSnapshot],
-  ["an identity token", ({ includeOidcIdentityToken }) => includeOidcIdentityToken],
   ["an outbound policy", ({ experimentalOutboundPolicy }) => experimentalOutboundPolicy !== undefined],
   [
     "experimental options",
