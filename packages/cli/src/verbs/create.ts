@@ -1,3 +1,4 @@
+import { announceTunnels } from "../announce-tunnels.ts";
 import { connect } from "../connect.ts";
 import { createOptions, ownPty } from "../create-options.ts";
 import { createSandbox } from "../new-sandbox.ts";
@@ -20,7 +21,10 @@ export const create = defineVerb({
     const options = createOptions(values, values.pty ? ownPty() : undefined);
     const sandbox = await createSandbox(client, command, { ...options, signal });
     if (values.json) await printJson(sandbox.lastInfo);
-    else await printLine(sandbox.id);
+    else {
+      await announceTunnels(sandbox);
+      await printLine(sandbox.id);
+    }
     return 0;
   },
 });

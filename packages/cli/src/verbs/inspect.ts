@@ -1,4 +1,4 @@
-import { Sandbox, type SandboxInfo } from "@atoll/sdk";
+import { Sandbox, type SandboxInfo, type Tunnel } from "@atoll/sdk";
 import { connect } from "../connect.ts";
 import { findSandboxId } from "../find-sandbox.ts";
 import { describePolicy } from "../network-policy.ts";
@@ -18,19 +18,22 @@ export const inspect = defineVerb({
   async run({ values, positionals: [given = ""], signal }) {
     const client = await connect(signal);
     const id = await findSandboxId(client, given, signal);
-    const { lastInfo: info } = await Sandbox.fromId(id, { client, signal });
+    const sandbox = await Sandbox.fromId(id, { client, signal });
+    const info = sandbox.lastInfo;
     if (values.json) {
       await printJson(info);
       return 0;
     }
-    await printPairs(describe(info));
+    // Asking waits for one that is still starting.
+    const tunnels = info.state === "running" ? await sandbox.tunnels({ signal }) : {};
+    await printPairs(describe(info, tunnels));
     await printLine(`\n${paint("bold", "Timeline")}`);
     for (const line of timelineLines(info.timeline)) await printLine(line);
     return 0;
   },
 });
 
-function describe(info: SandboxInfo): [string, string | undefined][] {
+function describe(info: SandboxInfo, tunnels: Readonly<Record<number, Tunnel>>): [string, string | undefined][] {
   return [
     ["Id", info.id],
     ["Name", info.name],
@@ -63,11 +66,24 @@ function describe(info: SandboxInfo): [string, string | undefined][] {
     ["Network", describePolicy(info)],
     ["Private network", info.network],
     ["Address", info.address],
+    ...portsOf(info).map(([port, how]): [string, string] => [
+      "Port",
+      [`${port}, ${how}`, tunnels[port] && `at ${tunnels[port].url}`].filter(Boolean).join(", "),
+    ]),
+    ["Let in", info.inboundCidrAllowlist?.join(" ")],
     ["Time limit", formatDuration(info.timeoutMs)],
     ["Idle limit", info.idleTimeoutMs === undefined ? undefined : formatDuration(info.idleTimeoutMs)],
     ["Created", info.createdAt],
     ["Deadline", info.state === "finished" ? undefined : info.deadlineAt],
     ["Finished", info.finishedAt],
+  ];
+}
+
+function portsOf({ encryptedPorts = [], h2Ports = [], unencryptedPorts = [] }: SandboxInfo): [number, string][] {
+  return [
+    ...encryptedPorts.map((port): [number, string] => [port, "over TLS"]),
+    ...h2Ports.map((port): [number, string] => [port, "over TLS with HTTP/2"]),
+    ...unencryptedPorts.map((port): [number, string] => [port, "over TLS and plain TCP"]),
   ];
 }
 

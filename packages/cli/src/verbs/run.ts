@@ -1,3 +1,4 @@
+import { announceTunnels } from "../announce-tunnels.ts";
 import { passesStdin } from "../attach.ts";
 import { createOptions, ownPty } from "../create-options.ts";
 import { UsageError } from "../errors.ts";
@@ -14,7 +15,7 @@ export const run = defineVerb({
   description:
     "Creates a sandbox, runs the command in it with this process's stdin, stdout and stderr, exits with its exit code, and\n" +
     "leaves no sandbox behind. Stdin is passed on when it is a pipe or a file; from a terminal only with -i. Ctrl-C is passed\n" +
-    "on as SIGINT; a second one terminates the sandbox.",
+    "on as SIGINT; a second one terminates the sandbox. Where its ports are reached is said on stderr.",
   options: {
     ...attachOptions,
     detach: flag("Print the sandbox's id and leave it running.", "d"),
@@ -34,6 +35,7 @@ export const run = defineVerb({
     }
     const options = createOptions(values, values.pty ? ownPty() : undefined);
     return inNewSandbox(command, options, async (sandbox) => {
+      await announceTunnels(sandbox);
       if (values.detach) {
         sandbox.detach();
         await printLine(sandbox.id);

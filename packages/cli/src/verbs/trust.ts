@@ -58,14 +58,23 @@ function placeFor(certificate: string) {
 
 async function installed(certificate: string): Promise<string> {
   const { file, update } = placeFor(certificate);
-  await writeFile(file, certificate, { mode: 0o644 });
-  await promisify(execFile)(update[0]);
+  await change(file, () => writeFile(file, certificate, { mode: 0o644 }), update);
   return file;
 }
 
 async function removed(certificate: string): Promise<string> {
   const { file, update } = placeFor(certificate);
-  await rm(file, { force: true });
-  await promisify(execFile)(update[0]);
+  await change(file, () => rm(file, { force: true }), update);
   return file;
+}
+
+async function change(file: string, act: () => Promise<void>, update: readonly [string]): Promise<void> {
+  try {
+    await act();
+    await promisify(execFile)(update[0]);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const hint = "Run it as root, or use atoll trust --print.";
+    throw new CliError("permission_denied", `cannot change ${file} and run ${update[0]}: ${reason}`, hint);
+  }
 }

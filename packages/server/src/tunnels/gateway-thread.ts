@@ -25,7 +25,7 @@ parentPort?.on("message", (ask: Ask) => void answer(ask));
 function makeGateway({ config, key, authority }: GatewayStart): Gateway {
   const warn = (warning: string, error: unknown) => tell({ warning, reason: messageOf(error) });
   const names = config.certificate
-    ? namesOfFiles(config.certificate, warn)
+    ? namesOfFiles(config.certificate, config.domain, warn)
     : namesOfAuthority(Authority.in(authority.directory, authority.options));
   return new Gateway({ config, names, key: Buffer.from(key), changed: gathering() });
 }

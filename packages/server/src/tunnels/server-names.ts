@@ -1,8 +1,9 @@
 /** The TLS context for each server name: signed by the local authority, or from files that are read again when renewed. */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Authority } from "../certificates/authority.ts";
 import { LRUCache } from "../lru-cache.ts";
+import { type CertificateFiles, readPair } from "./certificate-files.ts";
 
 export interface ServerNames {
   contextFor(serverName: string): SecureContext;
@@ -29,12 +30,18 @@ const lookAgainMs = 1000;
 
 /** A pair that does not fit together, as in the middle of a renewal, is not used: the earlier one stays. */
 export function namesOfFiles(
-  files: { readonly chain: string; readonly key: string },
+  files: CertificateFiles,
+  domain: string,
   warn: (warning: string, error: unknown) => void,
 ): ServerNames {
-  const read = () => createSecureContext({ cert: readFileSync(files.chain), key: readFileSync(files.key) });
   const version = () => [files.chain, files.key].map((file) => statSync(file).mtimeMs).join(" ");
-  let used = version();
+  const read = () => {
+    const { cert, key, expiresAt } = readPair(files, domain);
+    if (expiresAt.getTime() < Date.now())
+      warn("the certificate of tunnels has expired", new Error(`${files.chain} ended at ${expiresAt.toISOString()}`));
+    return createSecureContext({ cert, key });
+  };
+  let seen = version();
   let context = read();
   let lookedAt = Date.now();
   return {
@@ -43,8 +50,9 @@ export function namesOfFiles(
       lookedAt = Date.now();
       try {
         const present = version();
-        if (present !== used) context = read();
-        used = present;
+        if (present === seen) return context;
+        seen = present;
+        context = read();
       } catch (error) {
         warn("cannot use the renewed certificate of tunnels; the earlier one stays in use", error);
       }
