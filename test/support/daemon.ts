@@ -158,11 +158,21 @@ function commandLine(pid: number): string {
 
 /** A server that is set up and runs until the test is over. */
 export async function daemon(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
-  const directory = await stateDirectory();
-  const made = new Daemon(directory, await freePort(), env);
+  const made = await openDaemon(env);
   t.after(() => made.remove());
-  await made.start();
   return made;
+}
+
+/** The same for a whole file; the caller removes it. */
+export async function openDaemon(env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
+  const made = new Daemon(await stateDirectory(), await freePort(), env);
+  try {
+    await made.start();
+    return made;
+  } catch (error) {
+    await removeState(made.directory);
+    throw error;
+  }
 }
 
 /** A directory that is set up as `atoll setup` does it, with base image and runtime taken from the runner's server. */

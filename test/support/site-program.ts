@@ -6,6 +6,7 @@ import { createSocket } from "node:dgram";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import { Authority } from "../../packages/server/src/certificates/authority.ts";
 import { codes, decodeQuery, encodeAnswer } from "../../packages/server/src/egress/dns-message.ts";
@@ -62,8 +63,10 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   });
 }
 
-function echo(_request: IncomingMessage, socket: { write(text: string): void; pipe(to: unknown): void }): void {
+function echo(_request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  socket.on("error", () => socket.destroy());
   socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+  socket.write(head);
   socket.pipe(socket);
 }
 
@@ -84,7 +87,7 @@ const servers: [Server, number][] = [
   [tls(), 8443],
 ];
 for (const [server, port] of servers) {
-  server.on("upgrade", echo as never);
+  server.on("upgrade", echo);
   await new Promise<void>((resolve) => server.listen(port, "0.0.0.0", resolve));
 }
 dns.bind(53, "0.0.0.0", () => say({ ready: true }));

@@ -10,6 +10,8 @@ export const longestHello = 16 * 1024;
 
 const [handshakeRecord, clientHello, serverNameExtension, echExtension] = [22, 1, 0, 0xfe0d];
 const [recordHeader, handshakeHeader] = [5, 4];
+/** More pieces than any client makes of it; to put very many together again and again would cost much time. */
+const mostRecords = 16;
 
 export function isTls(first: number): boolean {
   return first === handshakeRecord;
@@ -37,6 +39,7 @@ function handshakeIn(bytes: Buffer): Buffer | string {
     if (at + recordHeader > bytes.length) break;
     const [major, length] = [bytes[at + 1], bytes.readUInt16BE(at + 3)];
     if (major !== 3 || length === 0 || length > longestHello) return "it is no TLS handshake";
+    if (parts.length === mostRecords) return "its ClientHello is in too many pieces";
     parts.push(bytes.subarray(at + recordHeader, at + recordHeader + length));
     at += recordHeader + length;
   }

@@ -4,10 +4,9 @@ import { Domains } from "../network/domains.ts";
 import type { ClientPolicy } from "./control.ts";
 import { listOfIntervals } from "./forbidden.ts";
 
-/** What is open for a client, and is to end when it may not reach the name any more. */
+/** A connection that is to end when it may not reach one of its names any more. */
 export interface Passage {
-  /** Undefined before it is known. */
-  readonly name: string | undefined;
+  readonly names: ReadonlySet<string>;
   end(): void;
 }
 
@@ -15,30 +14,35 @@ export interface Client {
   readonly domains: Domains;
   /** Private ranges that names may resolve into. */
   readonly ranges: BlockList;
+  /** Its policy has become open: new connections pass by, and what is open goes on. */
+  readonly isOpen: boolean;
   readonly passages: Set<Passage>;
 }
 
 export class Clients {
   readonly #clients = new Map<string, Client>();
 
-  get(address: string | undefined): Client | undefined {
-    return address === undefined ? undefined : this.#clients.get(address);
+  get(address: string): Client | undefined {
+    return this.#clients.get(address);
   }
 
   /** @param policy undefined when the address is nobody's any more */
   set(address: string, policy: ClientPolicy | undefined): void {
-    const earlier = this.#clients.get(address);
-    const passages = earlier?.passages ?? new Set<Passage>();
+    const passages = this.#clients.get(address)?.passages ?? new Set<Passage>();
     if (policy === undefined) {
       this.#clients.delete(address);
-      for (const passage of passages) passage.end();
+      for (const passage of [...passages]) passage.end();
       return;
     }
-    const domains = new Domains(policy.domains);
-    this.#clients.set(address, { domains, ranges: listOfIntervals(policy.intervals), passages });
-    for (const passage of passages) {
-      const isAllowed = passage.name !== undefined && domains.patternFor(passage.name) !== undefined;
-      if (!isAllowed) passage.end();
-    }
+    const { domains, intervals, isOpen = false } = policy;
+    const client = { domains: new Domains(domains), ranges: listOfIntervals(intervals), isOpen, passages };
+    this.#clients.set(address, client);
+    for (const passage of [...passages])
+      if (![...passage.names].every((name) => isAllowed(client, name))) passage.end();
   }
+}
+
+/** @param name as hostName gives it */
+export function isAllowed({ isOpen, domains }: Client, name: string): boolean {
+  return isOpen || domains.patternFor(name) !== undefined;
 }

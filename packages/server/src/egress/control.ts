@@ -7,6 +7,8 @@ export interface ClientPolicy {
   readonly domains: readonly string[];
   /** Ranges that names may resolve into although they are private: `first-last`, or an address alone. */
   readonly intervals: readonly string[];
+  /** It may reach everything by now, without this program: what is open goes on. */
+  readonly isOpen?: boolean;
 }
 
 export interface Settings {

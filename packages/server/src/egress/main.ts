@@ -6,9 +6,12 @@ import { connect, type Socket } from "node:net";
 import { allowedNames, answers } from "./answers.ts";
 import { Clients } from "./clients.ts";
 import { type FromEgress, receive, type Settings, send, type ToEgress } from "./control.ts";
+import { Door } from "./door.ts";
 import { Forbidden } from "./forbidden.ts";
-import { lookup } from "./lookup.ts";
+import { Journal } from "./journal.ts";
+import { lookup as lookupAt } from "./lookup.ts";
 import { serveNames } from "./name-server.ts";
+import { serveWeb } from "./web.ts";
 
 /** The user of those who own nothing. */
 const nobody = 65_534;
@@ -27,9 +30,11 @@ async function take(socket: Socket, message: ToEgress): Promise<void> {
 }
 
 async function serve(socket: Socket, { nameServers, subnet }: Settings): Promise<void> {
-  const names = lookup(nameServers);
+  const lookup = lookupAt(nameServers);
   const forbidden = new Forbidden(subnet);
-  await serveNames(answers(clients, [allowedNames(names, forbidden)]));
+  const journal = new Journal();
+  await serveNames(answers(clients, [allowedNames(lookup, forbidden)]));
+  await serveWeb(clients, new Door({ clients, lookup, forbidden, journal }));
   becomeNobody();
   send(socket, { type: "ready" });
 }

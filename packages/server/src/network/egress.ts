@@ -47,11 +47,12 @@ export class Egress {
    * @param policy undefined for one that reaches nothing by name
    */
   async set(address: string, policy: ClientPolicy | undefined): Promise<void> {
-    if (policy === undefined && !this.#policies.has(address)) return;
+    const isNeeded = policy !== undefined && !policy.isOpen;
+    if (!isNeeded && !this.#policies.has(address)) return;
     if (policy) this.#policies.set(address, policy);
     else this.#policies.delete(address);
     // A program that is not there lets nothing out, and is told when it starts.
-    if (policy || this.#link) await this.#tell(await this.#connected(), address);
+    if (isNeeded || this.#link) await this.#tell(await this.#connected(), address);
   }
 
   async close(): Promise<void> {

@@ -33,11 +33,15 @@ export function outbound(policy: NetworkPolicy): Outbound {
   return { mode: "listed", intervals: intervalsOf(cidrs), isProxied: (domains ?? []).map(patternOf).length > 0 };
 }
 
-/** What the egress program is to let out to; undefined when nothing goes through it. @throws AtollError as `outbound` */
+/**
+ * What the egress program is to let out to; undefined when nothing goes through it. One that is open is told to it only if it knew of the sandbox
+ * before.
+ * @throws AtollError as `outbound`
+ */
 export function clientPolicy(policy: NetworkPolicy): ClientPolicy | undefined {
-  if (!outbound(policy).isProxied) return undefined;
-  const { outboundCidrAllowlist, outboundDomainAllowlist = [] } = policy;
-  return { domains: outboundDomainAllowlist.map(patternOf), intervals: intervalsOf(outboundCidrAllowlist) };
+  const { mode, isProxied, intervals } = outbound(policy);
+  if (mode === "open") return { domains: [], intervals, isOpen: true };
+  return isProxied ? { domains: (policy.outboundDomainAllowlist ?? []).map(patternOf), intervals } : undefined;
 }
 
 function intervalsOf(cidrs: readonly string[] = []): string[] {

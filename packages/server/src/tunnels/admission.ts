@@ -21,7 +21,16 @@ const parameters = ["_atoll_connect_token", "_modal_connect_token"] as const;
 /** Set for the service when the token carries metadata; what a client sends under it never arrives. */
 const verified = "x-verified-user-data";
 /** RFC 9110, 7.6.1: of one connection alone. */
-const hops = new Set(["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]);
+const hops = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
 
 /** @param check the grant of a token that is valid for the door */
 export function admit(

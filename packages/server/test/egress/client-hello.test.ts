@@ -45,9 +45,12 @@ function hello(...extensions: Buffer[]): Buffer {
   return Buffer.concat([Buffer.from([22, 3, 1]), vector(2, message)]);
 }
 
-/** The same message in records of one byte each. */
-function scattered(bytes: Buffer): Buffer {
-  return Buffer.concat([...bytes.subarray(5)].map((byte) => Buffer.from([22, 3, 1, 0, 1, byte])));
+/** The same message in records of this many bytes each. */
+function scattered(bytes: Buffer, each: number): Buffer {
+  const pieces = Array.from({ length: Math.ceil((bytes.length - 5) / each) }, (_, index) =>
+    bytes.subarray(5 + index * each, 5 + (index + 1) * each),
+  );
+  return Buffer.concat(pieces.map((piece) => Buffer.concat([Buffer.from([22, 3, 1]), vector(2, piece)])));
 }
 
 test("the server name is found in what a client sends, at its last byte and not before", async () => {
@@ -58,7 +61,10 @@ test("the server name is found in what a client sends, at its last byte and not 
     assert.deepEqual(decodeHello(bytes.subarray(0, length)), { state: "incomplete" }, `${length} bytes`);
   assert.deepEqual(decodeHello(Buffer.concat([bytes, randomBytes(0)])), complete);
   assert.deepEqual(decodeHello(hello(serverName("a.test"))), { state: "complete", serverName: "a.test" });
-  assert.deepEqual(decodeHello(scattered(hello(serverName("a.test")))), { state: "complete", serverName: "a.test" });
+  assert.deepEqual(decodeHello(scattered(hello(serverName("a.test")), 20)), {
+    state: "complete",
+    serverName: "a.test",
+  });
 });
 
 test("a name that is missing, hidden, doubled or malformed is none", () => {
@@ -81,6 +87,10 @@ test("one without an end is given up", () => {
   assert.equal(decodeHello(huge).state, "unusable");
   const drip = Buffer.concat(Array.from({ length: longestHello }, () => Buffer.from([22, 3, 1, 0, 1, 1])));
   assert.equal(decodeHello(drip).state, "unusable");
+  assert.deepEqual(decodeHello(scattered(hello(serverName("a.test")), 1)), {
+    state: "unusable",
+    why: "its ClientHello is in too many pieces",
+  });
 });
 
 test("no bytes make it throw", async () => {
