@@ -368,12 +368,12 @@ test("without the daemon nothing is reached by name, and with the next one every
   );
   const watching = await Promise.all(made.map((sandbox) => sandbox.exec("python3", "-uc", watchProgram)));
   const outputs = watching.map(({ stdout }) => stdout[Symbol.asyncIterator]());
-  for (const output of outputs) assert.equal((await output.next()).value, "200\n");
+  for (const output of outputs) assert.equal((await output.next()).value, "200");
   await server.kill();
   await server.start();
   for (const output of outputs) {
-    assert.equal((await output.next()).value, "closed\n");
-    assert.equal((await output.next()).value, "200\n");
+    assert.equal((await output.next()).value, "closed");
+    assert.equal((await output.next()).value, "200");
   }
   for (const sandbox of made) await sandbox.terminate();
 });
