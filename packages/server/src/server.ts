@@ -215,6 +215,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     sandboxes,
     processes,
     files,
+    openFiles: store.openFiles,
     images,
     secrets,
     volumes,

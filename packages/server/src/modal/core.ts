@@ -4,6 +4,7 @@ import type { ImageService } from "../images/images.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
 import type { Sandboxes } from "../sandboxes/sandboxes.ts";
 import type { Secrets } from "../secrets/secrets.ts";
+import type { OpenFilesTable } from "../store/store.ts";
 import type { Tokens } from "../tokens/tokens.ts";
 import type { Tunnels } from "../tunnels/tunnels.ts";
 import type { VolumeMounts } from "../volumes/mounts.ts";
@@ -19,6 +20,7 @@ export interface Core {
   readonly processes: SandboxProcesses;
   readonly images: ImageService;
   readonly files: Files;
+  readonly openFiles: OpenFilesTable;
   readonly secrets: Secrets;
   readonly volumes: Volumes;
   readonly volumeFiles: VolumeFiles;

@@ -3,6 +3,7 @@ import { AtollError } from "../error.ts";
 import { accessRpcs, sandboxOfToken } from "./client/access.ts";
 import { appRunRpcs } from "./client/app-runs.ts";
 import { appRpcs } from "./client/apps.ts";
+import { containerFileRpcs } from "./client/container-files.ts";
 import { environmentRpcs } from "./client/environments.ts";
 import { imageNameRpcs } from "./client/image-names.ts";
 import { imageRpcs } from "./client/images.ts";
@@ -33,6 +34,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...accessRpcs(core),
     ...appRpcs(core),
     ...appRunRpcs(core),
+    ...containerFileRpcs(core),
     ...environmentRpcs(),
     ...imageRpcs(core),
     ...logRpcs(core),

@@ -156,6 +156,16 @@ const migrations: readonly string[] = [
   `,
   `ALTER TABLE images ADD COLUMN expires_at INTEGER`,
   `ALTER TABLE volumes ADD COLUMN format INTEGER NOT NULL DEFAULT 1`,
+  `
+  CREATE TABLE open_files (
+    id TEXT PRIMARY KEY,
+    sandbox_id TEXT NOT NULL REFERENCES sandboxes (id) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    position INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX open_files_of ON open_files (sandbox_id);
+  `,
 ];
 
 /** @throws Error when the database was written by a newer server */

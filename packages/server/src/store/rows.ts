@@ -157,6 +157,17 @@ export interface VolumeMountRow {
   committed: Uint8Array;
 }
 
+/** A file that a client has open by a descriptor. */
+export interface OpenFileRow {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly path: string;
+  /** As open() of Python has it. */
+  readonly mode: string;
+  /** Where the next read or write begins. */
+  readonly position: number;
+}
+
 export interface AppRow {
   readonly id: string;
   readonly name: string;

@@ -4,6 +4,7 @@ import { migrate } from "./migrations.ts";
 import { imagesTable, layersTable } from "./sqlite-images.ts";
 import { mountsTable } from "./sqlite-mounts.ts";
 import { answersTable, appsTable, secretsTable, tokensTable } from "./sqlite-names.ts";
+import { openFilesTable } from "./sqlite-open-files.ts";
 import { processesTable } from "./sqlite-processes.ts";
 import { sandboxTable } from "./sqlite-sandboxes.ts";
 import { volumeMountsTable, volumesTable } from "./sqlite-volumes.ts";
@@ -25,6 +26,7 @@ export function openSqlite(path: string): Store {
     sandboxes: sandboxTable(database),
     processes: processesTable(database),
     mounts: mountsTable(database),
+    openFiles: openFilesTable(database),
     images: imagesTable(database),
     layers: layersTable(database),
     volumes: volumesTable(database),

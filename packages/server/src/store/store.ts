@@ -5,6 +5,7 @@ import type {
   ImageRow,
   LayerRow,
   MountRow,
+  OpenFileRow,
   ProcessRow,
   SandboxRow,
   SecretRow,
@@ -25,6 +26,7 @@ export interface Store {
   readonly sandboxes: SandboxTable;
   readonly processes: ProcessesTable;
   readonly mounts: MountsTable;
+  readonly openFiles: OpenFilesTable;
   readonly images: ImagesTable;
   readonly layers: LayersTable;
   readonly volumes: VolumesTable;
@@ -69,6 +71,14 @@ export interface MountsTable {
   list(): MountRow[];
   remove(sandboxId: string, path: string): void;
   removeOf(sandboxId: string): void;
+}
+
+export interface OpenFilesTable {
+  /** Inserts it, or replaces the one of its id. */
+  put(row: OpenFileRow): void;
+  get(id: string): OpenFileRow | undefined;
+  count(sandboxId: string): number;
+  remove(id: string): void;
 }
 
 export interface FinishedFilter {
