@@ -1,11 +1,12 @@
 /** A registry of Debian's on loopback, and images of a test's own making. */
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { needPackages } from "./packages.ts";
 
 export interface Registry extends Disposable {
   readonly host: string;
@@ -13,10 +14,7 @@ export interface Registry extends Disposable {
 
 /** Installs it when it is not there. @param login makes the registry private */
 export async function startRegistry(login?: { readonly user: string; readonly password: string }): Promise<Registry> {
-  if (!existsSync("/usr/bin/docker-registry"))
-    execFileSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "docker-registry"], {
-      stdio: "ignore",
-    });
+  needPackages({ "/usr/bin/docker-registry": "docker-registry" });
   const directory = mkdtempSync(join(tmpdir(), "atoll-registry-"));
   const port = await freePort();
   const passwords = join(directory, "htpasswd");

@@ -134,7 +134,19 @@ export const verbs: readonly VerbEntry[] = [
     name: "image import",
     summary: "Make an image of an archive",
     group: "Images",
-    load: async () => (await import("./verbs/image-build.ts")).imageImport,
+    load: async () => (await import("./verbs/image-transfer.ts")).imageImport,
+  },
+  {
+    name: "image export",
+    summary: "Write an image as an archive",
+    group: "Images",
+    load: async () => (await import("./verbs/image-transfer.ts")).imageExport,
+  },
+  {
+    name: "image push",
+    summary: "Put an image into a registry",
+    group: "Images",
+    load: async () => (await import("./verbs/image-transfer.ts")).imagePush,
   },
   {
     name: "image ls",

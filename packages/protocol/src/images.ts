@@ -167,6 +167,18 @@ export const ImageBuild = Type.Object(
 
 const ImageFailure = Type.Object({ code: Type.String(), message: Type.String(), hint: Type.String() }, closed);
 
+const progressEvent = Type.Object(
+  {
+    event: Type.Literal("progress"),
+    what: Type.String(),
+    bytes: Type.Integer(),
+    of: Type.Optional(Type.Integer({ description: "When it is known." })),
+  },
+  closed,
+);
+const imageEvent = Type.Object({ event: Type.Literal("image"), image: Image }, closed);
+const failedEvent = Type.Object({ event: Type.Literal("failed"), error: ImageFailure }, closed);
+
 export const ImageBuildEvent = Type.Union(
   [
     Type.Object(
@@ -190,16 +202,8 @@ export const ImageBuildEvent = Type.Union(
     ),
     Type.Object({ event: Type.Literal("finished"), step: Type.Integer(), durationMs: Type.Number() }, closed),
     Type.Object({ event: Type.Literal("note"), text: Type.String() }, closed),
-    Type.Object(
-      {
-        event: Type.Literal("progress"),
-        what: Type.String(),
-        bytes: Type.Integer(),
-        of: Type.Optional(Type.Integer({ description: "When it is known." })),
-      },
-      closed,
-    ),
-    Type.Object({ event: Type.Literal("image"), image: Image }, closed),
+    progressEvent,
+    imageEvent,
     Type.Object(
       {
         event: Type.Literal("failed"),
@@ -228,9 +232,34 @@ export const ImageLogEntry = Type.Object(
   { ...closed, description: "One line of a build's log." },
 );
 
+export const ImagePush = Type.Object(
+  {
+    reference: Type.String({ maxLength: 512, description: "HOST/NAME:TAG; names without a host are Docker Hub's." }),
+    secret: Type.Optional(Name),
+  },
+  closed,
+);
+
+export const ImagePushed = Type.Object(
+  {
+    reference: Type.String({ description: "In full." }),
+    digest: Type.String({ description: "Of the image's manifest, by which the registry gives exactly this image." }),
+  },
+  closed,
+);
+
+export const ImagePushEvent = Type.Union(
+  [progressEvent, Type.Object({ event: Type.Literal("pushed"), pushed: ImagePushed }, closed), failedEvent],
+  { description: "One line of a push's answer." },
+);
+
 export const ImageContent = Type.Object({ digest: Digest, sizeBytes: Type.Integer() }, closed);
 
 export const ImageImport = Type.Object({ content: Digest, name: Type.Optional(ImageName) }, closed);
+
+export const ImageImportEvent = Type.Union([progressEvent, imageEvent, failedEvent], {
+  description: "One line of an import's answer.",
+});
 
 export const ImageNaming = Type.Object({ name: ImageName }, closed);
 
@@ -252,6 +281,11 @@ export type ImageBuildEvent = Static<typeof ImageBuildEvent>;
 export type ImageBuildStarted = Static<typeof ImageBuildStarted>;
 export type ImageLogEntry = Static<typeof ImageLogEntry>;
 export type ImageContent = Static<typeof ImageContent>;
+export type ImageImport = Static<typeof ImageImport>;
+export type ImagePush = Static<typeof ImagePush>;
+export type ImagePushed = Static<typeof ImagePushed>;
+export type ImagePushEvent = Static<typeof ImagePushEvent>;
+export type ImageImportEvent = Static<typeof ImageImportEvent>;
 export type ImagePrune = Static<typeof ImagePrune>;
 
 const ofImage = Type.Object({ image: Type.String({ maxLength: 255, description: "Id or name of an image." }) });
@@ -287,10 +321,26 @@ export const imageRoutes = {
   importImage: {
     method: "POST",
     path: "/v1/images/import",
-    summary: "Make an image of an uploaded `docker save` or OCI archive",
+    summary:
+      "Make an image of an uploaded `docker save` or OCI archive; the answer is one ImageImportEvent in JSON a line, the last one being `image` or `failed`",
     body: ImageImport,
-    response: Image,
-    status: 201,
+    response: "bytes",
+  },
+  exportImage: {
+    method: "GET",
+    path: "/v1/images/{image}/archive",
+    summary: "The image as an OCI archive that `docker load` takes too; the header content-length says how long it is",
+    params: ofImage,
+    response: "bytes",
+  },
+  pushImage: {
+    method: "POST",
+    path: "/v1/images/{image}/push",
+    summary:
+      "Put the image into a registry; the answer is one ImagePushEvent in JSON a line, the last one being `pushed` or `failed`",
+    params: ofImage,
+    body: ImagePush,
+    response: "bytes",
   },
   listImages: { method: "GET", path: "/v1/images", summary: "List images, newest first", response: ImageList },
   getImage: {

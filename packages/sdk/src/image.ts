@@ -9,14 +9,16 @@ import type {
   ImageStep,
   Isolation,
   ImageLogEntry as LogEntry,
+  ImagePushed as PushedImage,
 } from "./generated/api.ts";
-import { type BuildEvent, buildImage } from "./image-build.ts";
 import { contextArchive, dockerfileText } from "./image-context.ts";
+import { type BuildEvent, buildImage, importImage, pushImage, type TransferEvent } from "./image-events.ts";
+import { exportImage } from "./image-export.ts";
 import { jsonLines } from "./json-lines.ts";
 import { type Archive, directoryArchive, fileArchive, upload, uploadFile } from "./local-archive.ts";
 import { Secret } from "./secret.ts";
 
-export type { BuildStarted, ImageInfo, LogEntry };
+export type { BuildStarted, ImageInfo, LogEntry, PushedImage };
 
 type Values = { readonly [name: string]: string };
 
@@ -54,6 +56,21 @@ export interface LogOptions extends CallOptions {
 export interface RegistryOptions {
   /** Secret of the server with REGISTRY_USERNAME and REGISTRY_PASSWORD, or SERVICE_ACCOUNT_JSON. */
   readonly secret?: Secret | string | undefined;
+}
+
+export interface ExportOptions extends BuildOptions {
+  /** Called with the bytes that have arrived, and how many there are in all. */
+  readonly onProgress?: ((bytes: number, of: number) => void) | undefined;
+}
+
+/** `onOutput` is also told now and then how far the push is. */
+export interface PushOptions extends BuildOptions, RegistryOptions {}
+
+export interface ImportOptions extends CallOptions {
+  /** NAME or NAME:TAG. */
+  readonly name?: string | undefined;
+  /** Called now and then while the archive is sent and unpacked. */
+  readonly onOutput?: ((event: TransferEvent) => void) | undefined;
 }
 
 export interface DockerfileOptions {
@@ -282,10 +299,30 @@ export class Image {
    * Makes an image of a file of this machine, in the form of `docker save` or an OCI archive.
    * @throws {InvalidError} for what is no image of this machine's architecture
    */
-  static async import(path: string, options: CallOptions & { readonly name?: string } = {}): Promise<ImageInfo> {
-    const { client = defaultClient(), signal, name } = options;
-    const content = await uploadFile(path, client, signal);
-    return client.request("importImage", { body: { content, ...(name !== undefined && { name }) }, signal });
+  static async import(path: string, options: ImportOptions = {}): Promise<ImageInfo> {
+    const { client = defaultClient(), signal, name, onOutput } = options;
+    const content = await uploadFile(path, client, onOutput, signal);
+    return importImage(client, { content, ...(name !== undefined && { name }) }, onOutput, signal);
+  }
+
+  /**
+   * Builds the image if need be, and writes it as an OCI archive that `docker load` takes too; the same bytes each time.
+   * @param target a file of this machine, which appears when it is whole, or a stream, which is closed
+   * @throws {UnsupportedError} when it has files that other tools would misunderstand
+   */
+  async export(target: string | WritableStream<Uint8Array>, options: ExportOptions = {}): Promise<void> {
+    const { client = defaultClient(), signal, onProgress } = options;
+    await exportImage(client, await this.reference(options), target, onProgress, signal);
+  }
+
+  /**
+   * Builds the image if need be, and puts it into a registry.
+   * @param reference HOST/NAME:TAG; names without a host are Docker Hub's
+   */
+  async push(reference: string, options: PushOptions = {}): Promise<PushedImage> {
+    const { client = defaultClient(), signal, secret, onOutput } = options;
+    const body = { reference, ...(secret !== undefined && { secret: nameOf(secret) }) };
+    return pushImage(client, await this.reference(options), body, onOutput, signal);
   }
 
   /** What the server knows of an image, by id or name. */

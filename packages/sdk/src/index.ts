@@ -68,15 +68,19 @@ export {
   type BuildStarted,
   type DebianSlimOptions,
   type DockerfileOptions,
+  type ExportOptions,
   type FromDockerfileOptions,
   Image,
   type ImageInfo,
+  type ImportOptions,
   type LogEntry,
   type LogOptions,
+  type PushedImage,
+  type PushOptions,
   type RegistryOptions,
   type RunOptions,
 } from "./image.ts";
-export type { BuildEvent } from "./image-build.ts";
+export type { BuildEvent, TransferEvent } from "./image-events.ts";
 export type { OutputLogEntry, OutputLogOptions } from "./log.ts";
 export type { ExecOptions, NetworkPolicyOptions, SandboxCreateOptions } from "./options.ts";
 export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts";

@@ -4,6 +4,7 @@
  */
 import type { Client } from "./client.ts";
 import { InvalidError, NotFoundError } from "./errors.ts";
+import type { TransferEvent } from "./image-events.ts";
 import { archiveEnd, padding, tarHeader } from "./tar.ts";
 
 export interface Archive {
@@ -87,11 +88,17 @@ export async function upload(archive: Archive, client: Client, signal: AbortSign
 }
 
 /** Uploads a file as it is, unless the server has it. @returns its digest */
-export async function uploadFile(path: string, client: Client, signal: AbortSignal | undefined): Promise<string> {
+export async function uploadFile(
+  path: string,
+  client: Client,
+  onEvent: ((event: TransferEvent) => void) | undefined,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const { createHash } = await import("node:crypto");
   const { createReadStream } = await import("node:fs");
   const { stat } = await fileSystem();
-  if (!(await stat(path)).isFile()) throw unusable(path, "it is not a file");
+  const found = await stat(path);
+  if (!found.isFile()) throw unusable(path, "it is not a file");
   const hash = createHash("sha256");
   for await (const piece of createReadStream(path, { signal })) hash.update(piece);
   const digest = `sha256:${hash.digest("hex")}`;
@@ -100,9 +107,21 @@ export async function uploadFile(path: string, client: Client, signal: AbortSign
   } catch (error) {
     if (!(error instanceof NotFoundError)) throw error;
     const { openAsBlob } = await import("node:fs");
-    await client.request("putImageContent", { params: { digest }, body: (await openAsBlob(path)).stream(), signal });
+    const body = (await openAsBlob(path)).stream().pipeThrough(watched(found.size, onEvent));
+    await client.request("putImageContent", { params: { digest }, body, signal });
   }
   return digest;
+}
+
+function watched(of: number, onEvent: ((event: TransferEvent) => void) | undefined) {
+  let bytes = 0;
+  return new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(piece, controller) {
+      bytes += piece.length;
+      onEvent?.({ event: "progress", what: "uploading", bytes, of });
+      controller.enqueue(piece);
+    },
+  });
 }
 
 async function archiveOf(entries: readonly Entry[]): Promise<Archive> {

@@ -163,7 +163,12 @@ async function realDirectory(path: string, root: string): Promise<void> {
   });
 }
 
-async function writeFile(path: string, bytes: AsyncIterable<Uint8Array>, mode: number, flags: string): Promise<void> {
+export async function writeFile(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  mode: number,
+  flags: string,
+): Promise<void> {
   const file = await told("write", path, open(path, flags, 0o600));
   try {
     for await (const piece of bytes) await told("write", path, file.appendFile(piece));
@@ -174,7 +179,7 @@ async function writeFile(path: string, bytes: AsyncIterable<Uint8Array>, mode: n
 }
 
 /** What this machine's system says, as an error of the SDK. */
-async function told<Value>(doing: string, path: string, work: Promise<Value>): Promise<Value> {
+export async function told<Value>(doing: string, path: string, work: Promise<Value>): Promise<Value> {
   try {
     return await work;
   } catch (error) {

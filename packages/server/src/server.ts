@@ -248,6 +248,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       await adopted.catch(() => undefined);
       await images.builds.stop();
       await images.pulls.stop();
+      await images.pushes.stop();
       await tunnels.close();
       await committing;
       await sandboxes.stop();

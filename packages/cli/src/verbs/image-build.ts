@@ -1,22 +1,11 @@
-import { type BuildEvent, Image } from "@atoll/sdk";
-import { buildLine } from "../build-line.ts";
+import { Image } from "@atoll/sdk";
+import { shownOutput } from "../build-output.ts";
 import { connect } from "../connect.ts";
 import { UsageError } from "../errors.ts";
 import { flag, many, one, text } from "../option.ts";
 import { json } from "../options.ts";
 import { printJson, printLine } from "../print.ts";
 import { defineVerb } from "../verb.ts";
-
-/** Progress and output go to stderr: stdout has the image's id. */
-function onOutput(isQuiet: boolean): (event: BuildEvent) => void {
-  let drawn = false;
-  return (event) => {
-    if (isQuiet || (event.event === "progress" && !process.stderr.isTTY)) return;
-    const isProgress = event.event === "progress";
-    process.stderr.write(`${drawn ? "\r\x1b[K" : ""}${buildLine(event)}${isProgress ? "" : "\n"}`);
-    drawn = isProgress;
-  };
-}
 
 const quiet = flag("Say nothing but the id.", "q");
 const name = one("NAME", "Name of the image: NAME or NAME:TAG.", text);
@@ -51,8 +40,11 @@ export const imageBuild = defineVerb({
       registrySecret: values["registry-secret"],
       target: values.target,
     });
-    const options = { client, signal, force: values.force, onOutput: onOutput(values.quiet || values.json) };
-    const info = await (values.tag === undefined ? image.build(options) : image.publish(values.tag, options));
+    const { tag, force } = values;
+    const info = await shownOutput(values, (onOutput) => {
+      const options = { client, signal, force, onOutput };
+      return tag === undefined ? image.build(options) : image.publish(tag, options);
+    });
     if (values.json) await printJson(info);
     else await printLine(info.id);
     return 0;
@@ -68,23 +60,9 @@ export const imagePull = defineVerb({
   arguments: [1, 1],
   async run({ values, positionals: [reference = ""], signal }) {
     const client = await connect(signal);
-    const { secret } = values;
-    const options = { client, signal, secret, ...(values.name !== undefined && { name: values.name }) };
-    const info = await Image.pull(reference, { ...options, onOutput: onOutput(values.quiet || values.json) });
-    if (values.json) await printJson(info);
-    else await printLine(info.id);
-    return 0;
-  },
-});
-
-export const imageImport = defineVerb({
-  usage: "FILE",
-  description: "Makes an image of a file that `docker save` wrote, or of an OCI archive, and prints its id.",
-  options: { name, json },
-  arguments: [1, 1],
-  async run({ values, positionals: [file = ""], signal }) {
-    const client = await connect(signal);
-    const info = await Image.import(file, { client, signal, ...(values.name !== undefined && { name: values.name }) });
+    const { secret, name } = values;
+    const options = { client, signal, secret, ...(name !== undefined && { name }) };
+    const info = await shownOutput(values, (onOutput) => Image.pull(reference, { ...options, onOutput }));
     if (values.json) await printJson(info);
     else await printLine(info.id);
     return 0;

@@ -252,6 +252,25 @@ export type ImageImport = {
   readonly name?: string | undefined;
 };
 
+/** One line of an import's answer. */
+export type ImageImportEvent = {
+  readonly event: "progress";
+  readonly what: string;
+  readonly bytes: number;
+  /** When it is known. */
+  readonly of?: number | undefined;
+} | {
+  readonly event: "image";
+  readonly image: Image;
+} | {
+  readonly event: "failed";
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string;
+  };
+};
+
 export type ImageList = {
   readonly items: readonly Image[];
 };
@@ -279,6 +298,39 @@ export type ImagePrune = {
   /** Ids of the images that were, or would be, removed. */
   readonly images: readonly string[];
   readonly freedBytes: number;
+};
+
+export type ImagePush = {
+  /** HOST/NAME:TAG; names without a host are Docker Hub's. */
+  readonly reference: string;
+  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  readonly secret?: string | undefined;
+};
+
+/** One line of a push's answer. */
+export type ImagePushEvent = {
+  readonly event: "progress";
+  readonly what: string;
+  readonly bytes: number;
+  /** When it is known. */
+  readonly of?: number | undefined;
+} | {
+  readonly event: "pushed";
+  readonly pushed: ImagePushed;
+} | {
+  readonly event: "failed";
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string;
+  };
+};
+
+export type ImagePushed = {
+  /** In full. */
+  readonly reference: string;
+  /** Of the image's manifest, by which the registry gives exactly this image. */
+  readonly digest: string;
 };
 
 /** An image of this server, one of a registry, Debian with a version of Python, an empty root, or what a Dockerfile makes. */
@@ -1381,12 +1433,32 @@ export interface Operations {
     readonly body: undefined;
     readonly response: Uint8Array;
   };
-  /** Make an image of an uploaded `docker save` or OCI archive. */
+  /** Make an image of an uploaded `docker save` or OCI archive; the answer is one ImageImportEvent in JSON a line, the last one being `image` or `failed`. */
   readonly importImage: {
     readonly params: undefined;
     readonly query: undefined;
     readonly body: ImageImport;
-    readonly response: Image;
+    readonly response: Uint8Array;
+  };
+  /** The image as an OCI archive that `docker load` takes too; the header content-length says how long it is. */
+  readonly exportImage: {
+    readonly params: {
+      /** Id or name of an image. */
+      readonly image: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: Uint8Array;
+  };
+  /** Put the image into a registry; the answer is one ImagePushEvent in JSON a line, the last one being `pushed` or `failed`. */
+  readonly pushImage: {
+    readonly params: {
+      /** Id or name of an image. */
+      readonly image: string;
+    };
+    readonly query: undefined;
+    readonly body: ImagePush;
+    readonly response: Uint8Array;
   };
   /** List images, newest first. */
   readonly listImages: {
@@ -1867,6 +1939,8 @@ export const operations = {
   startImageBuild: { method: "POST", path: "/v1/images/builds" },
   followImageBuild: { method: "GET", path: "/v1/images/{image}/log" },
   importImage: { method: "POST", path: "/v1/images/import" },
+  exportImage: { method: "GET", path: "/v1/images/{image}/archive" },
+  pushImage: { method: "POST", path: "/v1/images/{image}/push" },
   listImages: { method: "GET", path: "/v1/images" },
   getImage: { method: "GET", path: "/v1/images/{image}" },
   nameImage: { method: "PUT", path: "/v1/images/{image}/names" },

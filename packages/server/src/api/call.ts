@@ -47,6 +47,8 @@ export interface Call<Name extends RouteName> {
 export interface Streamed {
   /** Offset of the first byte. */
   readonly offset: number;
+  /** All of it, when it is known. */
+  readonly sizeBytes?: number;
   /** application/octet-stream when absent. */
   readonly contentType?: string;
   readonly source: AsyncIterable<Buffer>;

@@ -1,4 +1,4 @@
-import type { ImageBuildEvent, ImageLogEntry } from "@atoll/protocol";
+import type { ImageBuildEvent, ImageImportEvent, ImageLogEntry, ImagePushEvent } from "@atoll/protocol";
 import type { ImageService } from "../images/images.ts";
 import type { Handlers } from "./call.ts";
 
@@ -10,6 +10,8 @@ export function imageHandlers(
   | "startImageBuild"
   | "followImageBuild"
   | "importImage"
+  | "exportImage"
+  | "pushImage"
   | "listImages"
   | "getImage"
   | "nameImage"
@@ -22,7 +24,7 @@ export function imageHandlers(
   | "mountImage"
   | "unmountImage"
 > {
-  const { catalogue, contents, builds, mounts } = images;
+  const { catalogue, contents, builds, exports, pushes, mounts } = images;
   return {
     buildImage: ({ body, signal }) => ({ offset: 0, source: jsonLines(builds.build(body, signal)) }),
     startImageBuild: ({ body, signal }) => builds.start(body, signal),
@@ -30,7 +32,12 @@ export function imageHandlers(
       offset: 0,
       source: jsonLines(await builds.follow(params.image, query.after ?? 0, signal)),
     }),
-    importImage: ({ body, signal }) => images.import(body.content, body.name, signal),
+    importImage: ({ body, signal }) => ({ offset: 0, source: jsonLines(images.importing(body, signal)) }),
+    exportImage: async ({ params, signal }) => ({ offset: 0, ...(await exports.archive(params.image, signal)) }),
+    pushImage: ({ params, body, signal }) => ({
+      offset: 0,
+      source: jsonLines(pushes.pushing(params.image, body, signal)),
+    }),
     listImages: () => ({ items: catalogue.list() }),
     getImage: ({ params, signal }) => catalogue.get(params.image, signal),
     nameImage: ({ params, body }) => catalogue.name(params.image, body.name),
@@ -52,7 +59,9 @@ export function imageHandlers(
   };
 }
 
-async function* jsonLines(events: AsyncIterable<ImageBuildEvent | ImageLogEntry>): AsyncGenerator<Buffer> {
+async function* jsonLines(
+  events: AsyncIterable<ImageBuildEvent | ImageLogEntry | ImageImportEvent | ImagePushEvent>,
+): AsyncGenerator<Buffer> {
   for await (const event of events) yield Buffer.from(`${JSON.stringify(event)}\n`);
 }
 

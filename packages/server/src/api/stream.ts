@@ -17,6 +17,7 @@ export async function sendStream(
     ...headers,
     "content-type": streamed.contentType ?? "application/octet-stream",
     "atoll-offset": streamed.offset,
+    ...(streamed.sizeBytes !== undefined && { "content-length": streamed.sizeBytes }),
     "cache-control": "no-store",
   });
   // Otherwise the client learns only with the first byte that it is connected.

@@ -7,7 +7,7 @@ import type {
   ImageLogEntry,
   Image as ImageView,
 } from "@atoll/protocol";
-import { AtollError, messageOf } from "../error.ts";
+import { AtollError } from "../error.ts";
 import { newId } from "../id.ts";
 import { Slots } from "../slots.ts";
 import { BuildFailure } from "./build-failure.ts";
@@ -15,7 +15,7 @@ import type { BuildLogs } from "./build-logs.ts";
 import type { Builder } from "./builder.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { ContextOf, Plan } from "./planner.ts";
-import { Telling } from "./telling.ts";
+import { asAtollError, Telling } from "./telling.ts";
 import { UnderWay } from "./under-way.ts";
 
 const buildsAtOnce = 4;
@@ -185,7 +185,7 @@ async function* oneEntry(entry: ImageLogEntry, after: number): AsyncGenerator<Im
 }
 
 function failure(error: unknown): ImageBuildEvent {
-  const known = error instanceof AtollError ? error : new AtollError("internal", `cannot build: ${messageOf(error)}`);
+  const known = asAtollError(error, "build");
   const told = { code: known.code, message: known.message, hint: known.hint };
   if (!(known instanceof BuildFailure)) return { event: "failed", error: told };
   const { step, text, exitCode, output } = known;

@@ -1,7 +1,7 @@
 /** All that is done with images, put together. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ImageConfig, Image as ImageView, Snapshot } from "@atoll/protocol";
+import type { ImageConfig, ImageImport, ImageImportEvent, Image as ImageView, Snapshot } from "@atoll/protocol";
 import type { Logger } from "pino";
 import type { Leak } from "../engine/engine.ts";
 import { AtollError } from "../error.ts";
@@ -20,12 +20,17 @@ import { Builds } from "./builds.ts";
 import { type Catalogue, checkDepth } from "./catalogue.ts";
 import { Contents } from "./contents.ts";
 import { copyDirectory, wholeOf } from "./directory-snapshot.ts";
+import { Exports } from "./exports.ts";
 import { FileLists } from "./file-lists.ts";
 import { ImageMounts } from "./image-mounts.ts";
+import { Packing } from "./packing.ts";
 import { type ContextOf, planBuild } from "./planner.ts";
+import type { TellProgress } from "./progress.ts";
 import type { MapEntry } from "./registry/image-map.ts";
 import { Pulls } from "./registry/pulls.ts";
+import { Pushes } from "./registry/pushes.ts";
 import { takeImage } from "./registry/take-image.ts";
+import { toldOf } from "./telling.ts";
 
 export interface SnapshotRequest {
   readonly name?: string | undefined;
@@ -58,7 +63,10 @@ export class ImageService {
   readonly fileLists: FileLists;
   readonly builds: Builds;
   readonly pulls: Pulls;
+  readonly pushes: Pushes;
+  readonly exports: Exports;
   readonly mounts: ImageMounts;
+  readonly #packing: Packing;
   readonly #logs: BuildLogs;
   readonly #parts: ImageServiceParts;
   /** Sandboxes whose build ended with an earlier server. */
@@ -73,6 +81,9 @@ export class ImageService {
     this.mounts = new ImageMounts({ ...parts, layerPath: (id) => parts.layers.path(id) });
     const builder = new Builder({ ...parts, contents: this.contents });
     this.pulls = new Pulls({ ...parts, directory: join(parts.directory, "pulls") });
+    this.#packing = new Packing(parts.layers, join(parts.directory, "exports"));
+    this.pushes = new Pushes({ ...parts, packing: this.#packing });
+    this.exports = new Exports(parts.catalogue, this.#packing, parts.stopping);
     const bases = new Bases(parts.catalogue, parts.map, this.pulls);
     const uploaded: ContextOf = (digest, signal) => this.contents.tree(digest, signal);
     this.builds = new Builds(
@@ -163,16 +174,22 @@ export class ImageService {
     return (await this.catalogue.stack(imageId, signal)).config;
   }
 
+  /** Imports, telling how far it is; the last event is `image` or `failed`. */
+  importing({ content, name }: ImageImport, signal: AbortSignal): AsyncGenerator<ImageImportEvent> {
+    const take = (tell: TellProgress) => this.import(content, name, tell, signal);
+    return toldOf<ImageImportEvent, ImageView>("import", take, (image) => ({ event: "image", image }), signal);
+  }
+
   /**
    * Makes an image of an uploaded archive, in the form of `docker save` or an OCI layout.
    * @throws AtollError not_found, invalid_argument, payload_too_large, capacity
    */
-  async import(content: string, name: string | undefined, signal: AbortSignal): Promise<ImageView> {
+  async import(content: string, name: string | undefined, tell: TellProgress, signal: AbortSignal): Promise<ImageView> {
     if (name !== undefined) this.catalogue.checkName(name);
     const limit = AbortSignal.any([signal, this.#parts.stopping]);
     const tree = await this.contents.tree(content, limit);
     const taken = { origin: { kind: "import", of: content }, recipe: undefined } as const;
-    const image = await takeImage(this.#parts, tree, taken, limit);
+    const image = await takeImage(this.#parts, tree, taken, tell, limit);
     return name === undefined ? image : this.catalogue.name(image.id, name);
   }
 
@@ -204,9 +221,9 @@ export class ImageService {
     const logs = (await this.#logs.strays(imageIds, Date.now())).map(
       (what): Leak => ({ kind: "file", what, remove: () => rm(what, { force: true }) }),
     );
-    const pulls = (await this.pulls.strays()).map(
+    const transfers = [...(await this.pulls.strays()), ...(await this.#packing.strays())].map(
       (what): Leak => ({ kind: "file", what, remove: () => layers.removeTree(what) }),
     );
-    return [...mounts, ...strays, ...unused, ...contents, ...logs, ...pulls];
+    return [...mounts, ...strays, ...unused, ...contents, ...logs, ...transfers];
   }
 }

@@ -24,6 +24,7 @@ import {
   stepText,
   withStep,
 } from "./recipe.ts";
+import { architecture } from "./registry/architecture.ts";
 import type { SourceTree } from "./source-tree.ts";
 
 /** A context by the name that the build has for it. */
@@ -227,8 +228,6 @@ class Planning {
   }
 }
 
-const architectures: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
-const architecture = architectures[process.arch] ?? process.arch;
 /** What Dockerfiles may ask of the platform. */
 const platform = {
   TARGETPLATFORM: `linux/${architecture}`,

@@ -1,5 +1,9 @@
 /** Passes on what is told while something runs. */
+import type { ImageImportEvent } from "@atoll/protocol";
 import { Change } from "../change.ts";
+import { AtollError, messageOf } from "../error.ts";
+
+type Failed = Extract<ImageImportEvent, { event: "failed" }>;
 
 export class Telling<T> {
   readonly #told: T[] = [];
@@ -28,4 +32,27 @@ export class Telling<T> {
       if (this.#isOver && this.#told.length === 0) return;
     }
   }
+}
+
+/** What is told while something runs, then its result, or that it failed. @param doing completes "cannot ...", for what is no error of ours */
+export async function* toldOf<Event, Result>(
+  doing: string,
+  act: (tell: (event: Event) => void) => Promise<Result>,
+  last: (result: Result) => Event,
+  signal: AbortSignal,
+): AsyncGenerator<Event | Failed> {
+  try {
+    const telling = new Telling<Event>();
+    const acting = telling.during(act);
+    yield* telling.events(signal);
+    yield last(await acting);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const { code, message, hint } = asAtollError(error, doing);
+    yield { event: "failed", error: { code, message, hint } };
+  }
+}
+
+export function asAtollError(error: unknown, doing: string): AtollError {
+  return error instanceof AtollError ? error : new AtollError("internal", `cannot ${doing}: ${messageOf(error)}`);
 }

@@ -41,6 +41,8 @@ export interface SpawnOptions {
 
 export interface RunOptions extends SpawnOptions {
   readonly stdin?: string | undefined;
+  /** Called once the program runs. */
+  readonly onStart?: ((pid: number) => void) | undefined;
   /** The program and its process group are killed when this has passed. */
   readonly timeoutMs?: number | undefined;
 }
@@ -134,6 +136,7 @@ export class Launcher {
       if (answer.type !== "spawned") return true;
       if (answer.errno !== 0) reject(new LauncherError(`run ${argv[0]}`, answer.errno, answer.step));
       else if (limit?.aborted) this.#killAbandoned(answer);
+      else options.onStart?.(answer.pid);
       started = answer;
       return answer.errno !== 0;
     };

@@ -13,10 +13,10 @@ export interface CheckOptions {
   readonly hasWhiteouts: boolean;
 }
 
-const opaqueMarker = ".wh..wh..opq";
-const whiteoutPrefix = ".wh.";
+export const opaqueMarker = ".wh..wh..opq";
+export const whiteoutPrefix = ".wh.";
 /** Times, and the only attributes that mean the same everywhere. `trusted.*` would speak to overlayfs itself. */
-const keptRecords = /^mtime$|^SCHILY\.xattr\.(security\.capability$|user\.)/;
+export const keptRecords = /^mtime$|^SCHILY\.xattr\.(security\.capability$|user\.)/;
 
 /**
  * Refuses absolute names and `..`, names below a link, hard links to what the archive has not brought, device nodes, sparse

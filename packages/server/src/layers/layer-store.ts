@@ -162,7 +162,7 @@ export class LayerStore {
     const access = writable ? `upperdir=${writable.upper},workdir=${writable.work},` : "ro,";
     const options = `${access}nodev,nosuid,redirect_dir=nofollow,metacopy=off,index=off,lowerdir=${lower}`;
     const argv = ["mount", "-t", "overlay", "overlay", "-o", options, point];
-    await this.run(argv, "look into an image", signal, this.#directory);
+    await this.run(argv, "look into an image", signal, { cwd: this.#directory });
   }
 
   /** Fails for one that was not mounted. Lazily, because runtimes that start at this moment hold a copy of all mounts. */
@@ -184,8 +184,13 @@ export class LayerStore {
   }
 
   /** Runs a program that must succeed; `purpose` completes "cannot ...". */
-  async run(argv: readonly string[], purpose: string, signal: AbortSignal, cwd?: string): Promise<string> {
-    const ended = await this.#run(argv, { signal, timeoutMs: programLimitMs, cwd });
+  async run(
+    argv: readonly string[],
+    purpose: string,
+    signal: AbortSignal,
+    { cwd, limitMs = programLimitMs }: { readonly cwd?: string; readonly limitMs?: number } = {},
+  ): Promise<string> {
+    const ended = await this.#run(argv, { signal, timeoutMs: limitMs, cwd });
     if (ended.exitCode === 0) return ended.stdout;
     const reason = ended.stderr.trim().split("\n").at(-1) ?? "";
     if (/No space left/.test(ended.stderr)) {

@@ -39,6 +39,21 @@ export function configOf({ config }: OciConfig): ImageConfig {
   };
 }
 
+/** The reverse of `configOf`. */
+export function ociConfig(config: ImageConfig): NonNullable<OciConfig["config"]> {
+  const { env, workdir, user, entrypoint, cmd, shell, labels, ports } = config;
+  return {
+    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    ...(workdir !== undefined && { WorkingDir: workdir }),
+    ...(user !== undefined && { User: user }),
+    ...(entrypoint && { Entrypoint: entrypoint }),
+    ...(cmd && { Cmd: cmd }),
+    ...(shell && { Shell: shell }),
+    ...(labels && { Labels: labels }),
+    ...(ports && { ExposedPorts: Object.fromEntries(ports.map((port) => [port, {}])) }),
+  };
+}
+
 function environment(list: unknown): Record<string, string> {
   const pairs = (words(list) ?? []).map((entry) => /^([A-Za-z_]\w*)=([\s\S]*)$/.exec(entry));
   return Object.fromEntries(pairs.flatMap((match) => (match ? [[match[1] ?? "", match[2] ?? ""]] : [])));

@@ -6,6 +6,7 @@ import type { RunHost } from "../../layers/layer-store.ts";
 import { Slots } from "../../slots.ts";
 import type { Puller, PullOptions, Tell } from "../bases.ts";
 import { MountedTree } from "../mounted-tree.ts";
+import type { TellProgress } from "../progress.ts";
 import { digestOf } from "../recipe.ts";
 import { authFile } from "./credentials.ts";
 import { parseReference } from "./reference.ts";
@@ -76,11 +77,11 @@ export class Pulls implements Puller {
     const stop = new AbortController();
     const told = new Set<Tell>();
     const signal = AbortSignal.any([stop.signal, this.#parts.stopping]);
-    const progress = (bytes: number) => {
-      for (const tell of told) tell({ event: "progress", what: `pulling ${reference}`, bytes });
+    const tellAll: TellProgress = (progress) => {
+      for (const tell of told) tell(progress);
     };
     const image = this.#slots
-      .with(() => this.#pull(reference, secret, progress, signal), signal)
+      .with(() => this.#pull(reference, secret, tellAll, signal), signal)
       .finally(() => this.#underWay.delete(key));
     image.catch(() => undefined); // those who wait are told
     const under = { image, told, stop };
@@ -88,25 +89,22 @@ export class Pulls implements Puller {
     return under;
   }
 
-  async #pull(
-    reference: string,
-    secret: string | undefined,
-    progress: (bytes: number) => void,
-    signal: AbortSignal,
-  ): Promise<string> {
+  async #pull(reference: string, secret: string | undefined, tell: TellProgress, signal: AbortSignal): Promise<string> {
     const { run, directory, layers } = this.#parts;
     const registry = parseReference(reference);
     const login = secret === undefined ? undefined : authFile(registry.host, secret, this.#parts.secret(secret));
     const scratch = join(directory, randomText(12));
     await mkdir(scratch, { recursive: true, mode: 0o700 });
-    const watching = setInterval(() => void sizeOf(scratch).then(progress), progressMs);
+    const look = async () => tell({ event: "progress", what: `pulling ${reference}`, bytes: await sizeOf(scratch) });
+    const watching = setInterval(look, progressMs);
     try {
       // A digest names the image for good; a registry is not asked by tag and digest together.
       const full = `${registry.host}/${registry.path}${registry.digest ? `@${registry.digest}` : `:${registry.tag}`}`;
       await copyFromRegistry({ run, registry, login, signal }, full, scratch);
+      clearInterval(watching);
       const origin = { kind: "pull", of: reference } as const;
       const taken = { origin, recipe: recipeOf(reference) };
-      return (await takeImage(this.#parts, new MountedTree(scratch), taken, signal)).id;
+      return (await takeImage(this.#parts, new MountedTree(scratch), taken, tell, signal)).id;
     } finally {
       clearInterval(watching);
       await layers.removeTree(scratch);

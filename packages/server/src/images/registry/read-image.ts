@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { ImageConfig } from "@atoll/protocol";
 import { AtollError } from "../../error.ts";
 import type { SourceTree, TreeEntry } from "../source-tree.ts";
+import { architecture } from "./architecture.ts";
 import { configOf, type OciConfig } from "./oci-config.ts";
 
 export interface PortableImage {
@@ -19,8 +20,6 @@ export interface PortableLayer {
 
 const mostJsonBytes = 4 * 1024 ** 2;
 const deepest = 4;
-const architectures: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
-const architecture = architectures[process.arch] ?? process.arch;
 
 /** @throws AtollError invalid_argument */
 export async function readImage(tree: SourceTree): Promise<PortableImage> {

@@ -2,6 +2,7 @@
 import { AtollError } from "../../error.ts";
 import { LauncherError } from "../../launcher/client.ts";
 import type { RunHost } from "../../layers/layer-store.ts";
+import type { ProgressOf } from "../progress.ts";
 import { isLoopback, type Reference } from "./reference.ts";
 
 const limitMs = 3_600_000;
@@ -22,6 +23,19 @@ export async function copyFromRegistry(copying: Copying, full: string, directory
   await skopeo(argv, `pull ${full}`, copying);
 }
 
+/** Puts the one image of an OCI layout into a registry, compressed, and its digest into a file. */
+export async function copyToRegistry(
+  copying: Copying,
+  layout: string,
+  full: string,
+  digestFile: string,
+  progress: ProgressOf,
+): Promise<void> {
+  const options = [...sideOptions("dest", copying), `--digestfile=${digestFile}`];
+  const argv = ["skopeo", "--insecure-policy", "copy", "--quiet", ...options, `oci:${layout}`, `docker://${full}`];
+  await skopeo(argv, `push ${full}`, copying, progress);
+}
+
 function sideOptions(side: "src" | "dest", { registry, login }: Copying): string[] {
   return [
     ...(isLoopback(registry) ? [`--${side}-tls-verify=false`] : []),
@@ -29,9 +43,16 @@ function sideOptions(side: "src" | "dest", { registry, login }: Copying): string
   ];
 }
 
-async function skopeo(argv: readonly string[], purpose: string, { run, login, signal }: Copying): Promise<void> {
+async function skopeo(
+  argv: readonly string[],
+  purpose: string,
+  { run, login, signal }: Copying,
+  progress?: ProgressOf,
+): Promise<void> {
+  using following = new DisposableStack();
+  const onStart = (pid: number) => void (progress && following.use(progress.followProgram(pid)));
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => passedOn.test(name)));
-  const options = { env: env as Record<string, string>, inHostNetwork: true, timeoutMs: limitMs, signal };
+  const options = { env: env as Record<string, string>, inHostNetwork: true, timeoutMs: limitMs, signal, onStart };
   const ended = await run(argv, { ...options, ...(login !== undefined && { stdin: login }) }).catch(
     (error: unknown) => {
       if (!(error instanceof LauncherError)) throw error;

@@ -8,6 +8,7 @@ import { unpack } from "../../layers/unpack.ts";
 import type { Store } from "../../store/store.ts";
 import { type Catalogue, checkDepth } from "../catalogue.ts";
 import { decompressed } from "../decompressed.ts";
+import { ProgressOf, type TellProgress } from "../progress.ts";
 import { digestOf } from "../recipe.ts";
 import type { SourceTree, TreeEntry } from "../source-tree.ts";
 import { type PortableLayer, readImage } from "./read-image.ts";
@@ -31,10 +32,13 @@ export async function takeImage(
   parts: TakeParts,
   tree: SourceTree,
   taken: Taken,
+  tell: TellProgress,
   signal: AbortSignal,
 ): Promise<ImageView> {
   const { config, layers } = await readImage(tree);
   checkDepth(layers.length);
+  const totalBytes = layers.reduce((total, { entry }) => total + entry.sizeBytes, 0);
+  const progress = new ProgressOf("unpacking", totalBytes, tell);
   using holds = new DisposableStack();
   const stack: string[] = [];
   let key = "oci";
@@ -44,7 +48,8 @@ export async function takeImage(
     if (typeof known === "string") {
       holds.use(parts.catalogue.hold([known]));
       stack.push(known);
-    } else stack.push(await takeLayer(parts, tree, layer, key, holds, signal));
+      progress.add(layer.entry.sizeBytes);
+    } else stack.push(await takeLayer(parts, tree, layer, key, holds, progress, signal));
   }
   return parts.catalogue.insert({ layers: stack, config, ...taken });
 }
@@ -55,12 +60,13 @@ async function takeLayer(
   { entry, diffId }: PortableLayer,
   key: string,
   holds: DisposableStack,
+  progress: ProgressOf,
   signal: AbortSignal,
 ): Promise<string> {
   const id = `ly-${randomText(22)}`;
   const fill = async (directory: string) => {
     const hash = createHash("sha256");
-    const source = hashed(await uncompressed(tree, entry), hash);
+    const source = hashed(await uncompressed(tree, entry, progress), hash);
     await unpack(layers, source, directory, `${directory}.tar`, { limits, hasWhiteouts: true }, signal);
     if (`sha256:${hash.digest("hex")}` !== diffId)
       throw new AtollError("invalid_argument", "cannot take the image: a layer is damaged", "Make the archive anew.");
@@ -85,11 +91,11 @@ async function* hashed(
   }
 }
 
-async function uncompressed(tree: SourceTree, entry: TreeEntry): Promise<AsyncIterable<Buffer>> {
+async function uncompressed(tree: SourceTree, entry: TreeEntry, progress: ProgressOf): Promise<AsyncIterable<Buffer>> {
   let magic = "";
   for await (const piece of tree.open(entry)) {
     magic = piece.toString("hex", 0, 4);
     break;
   }
-  return decompressed(tree.open(entry), magic);
+  return decompressed(progress.counted(tree.open(entry)), magic);
 }
