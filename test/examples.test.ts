@@ -19,6 +19,8 @@ const expected: { readonly [program: string]: string | RegExp } = {
   "cidr-allowlist": /^cannot connect: (Network is unreachable|No route to host)\n\nmay reach: nothing\n$/,
   configuration: "test 6 4\n\n0.5 cores, 256 MiB\n",
   detach: "first handle: line 1\nfirst handle: line 2\nsecond handle: line 3\nsecond handle: line 4\n",
+  "domain-allowlist":
+    /^no such name\ncannot reach 192.0.2.1: only names are allowed\n.*\n\ntcp 192.0.2.1 80 refused\ndns example.net 53 refused\n$/,
   exec: "exit code: 0\nfrom the first\n\nexit code: 3\n",
   "exec-timeout": "Command timed out with exit code 124\nstill here\n\n",
   files:

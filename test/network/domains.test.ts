@@ -319,6 +319,48 @@ input()`,
     assert.deepEqual(reached, [elsewhere, site.address], direct.stderr);
   });
 
+  test("the log says what was reached, with how many bytes, and what was refused and why, after the end too", async () => {
+    await using logged = await Sandbox.create({
+      client: server.client,
+      isolation,
+      outboundDomainAllowlist: ["api.example.com"],
+    });
+    await shell(
+      logged,
+      `curl -sSk https://api.example.com/big | wc -c; curl -sS http://other.test/; curl -sSk https://other.test/
+       curl -sS http://${site.address}/; curl -sS --resolve other.test:80:${site.address} http://other.test/`,
+    );
+    const told = async () =>
+      (await logged.network.log()).map(({ destination, port, protocol, verdict, reason, address, count }) => ({
+        destination: `${protocol} ${destination}:${port} ${verdict} ${count}`,
+        address,
+        reason,
+      }));
+    const unlisted = "cannot reach other.test: it is not in the sandbox's outboundDomainAllowlist";
+    const expected = [
+      { destination: "dns other.test:53 refused 4", address: undefined, reason: unlisted },
+      {
+        destination: `tcp ${site.address}:80 refused 1`,
+        address: undefined,
+        reason: `cannot reach ${site.address}: only names are allowed`,
+      },
+      { destination: "tcp api.example.com:443 allowed 1", address: site.address, reason: undefined },
+      { destination: "tcp other.test:80 refused 1", address: undefined, reason: unlisted },
+    ];
+    const sorted = async () => (await told()).toSorted((a, b) => (a.destination < b.destination ? -1 : 1));
+    assert.deepEqual(await sorted(), expected);
+    const reached = (await logged.network.log()).find(({ verdict }) => verdict === "allowed");
+    assert.ok(
+      (reached?.receivedBytes ?? 0) > 32 * 1024 * 1024 && (reached?.sentBytes ?? 0) > 0,
+      JSON.stringify(reached),
+    );
+    await logged.terminate();
+    assert.deepEqual(await sorted(), expected);
+    const { stdout } = await server.atoll("logs", "--network", logged.id);
+    assert.match(stdout, /refused +other.test:80 .* cannot reach other.test/);
+    assert.deepEqual(JSON.parse((await server.atoll("logs", "--network", "--json", logged.id)).stdout).length, 4);
+  });
+
   /** A connection that is held in the sandbox; says with each call whether it still carries requests and answers. */
   async function openConnection(within: Sandbox, port: number, name: string): Promise<() => Promise<string>> {
     const process = await within.exec(

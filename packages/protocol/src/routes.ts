@@ -8,6 +8,7 @@ import { fileRoutes } from "./files.ts";
 import { identityRoutes } from "./identity.ts";
 import { imageRoutes } from "./images.ts";
 import { mountRoutes } from "./mounts.ts";
+import { networkLogRoutes } from "./network-log.ts";
 import { privateNetworkRoutes } from "./private-networks.ts";
 import { processRoutes } from "./processes.ts";
 import type { Route } from "./route.ts";
@@ -37,6 +38,7 @@ export const routes = {
   ...tokenRoutes,
   ...tunnelRoutes,
   ...privateNetworkRoutes,
+  ...networkLogRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

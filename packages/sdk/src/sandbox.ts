@@ -8,6 +8,7 @@ import { type FileOptions, SandboxFilesystem } from "./filesystem.ts";
 import type { Sandbox as SandboxInfo, SandboxState } from "./generated/api.ts";
 import { Image } from "./image.ts";
 import type { OutputLogEntry, OutputLogOptions } from "./log.ts";
+import { SandboxNetwork } from "./network.ts";
 import {
   type ExecOptions,
   execBody,
@@ -53,6 +54,8 @@ export class Sandbox implements AsyncDisposable {
   readonly id: string;
   /** Its files. */
   readonly fs: SandboxFilesystem;
+  /** What it reached outside. */
+  readonly network: SandboxNetwork;
   readonly #client: Client;
   /** The sandbox's own command. */
   readonly #main: Process;
@@ -64,6 +67,7 @@ export class Sandbox implements AsyncDisposable {
     this.id = info.id;
     this.#lastInfo = info;
     this.fs = new SandboxFilesystem(client, info.id);
+    this.network = new SandboxNetwork(client, info.id);
     this.#main = new Process(client, info.id, "main", stdinOffset);
   }
 

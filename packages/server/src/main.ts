@@ -47,6 +47,7 @@ async function serve(config: Config, state: StateDirectory, log: Logger, ending:
     run: (argv, options) => launcher.run(argv, options),
     sweep: (signal) => engines.sweep(signal),
     readySlots: () => engines.readySlots(),
+    traffic: engines.traffic,
     log,
   });
   log.info({ version: server.version }, "ready");

@@ -11,6 +11,7 @@ import { edge } from "./api/edge.ts";
 import { fileHandlers } from "./api/files.ts";
 import { identityHandlers } from "./api/identity.ts";
 import { imageHandlers } from "./api/images.ts";
+import { networkLogHandlers } from "./api/network-log.ts";
 import { processHandlers } from "./api/processes.ts";
 import { sandboxHandlers } from "./api/sandboxes.ts";
 import { secretHandlers } from "./api/secrets.ts";
@@ -34,11 +35,13 @@ import { modalDialect } from "./modal/dialect.ts";
 import { grpcServer } from "./modal/serve.ts";
 import { SignedTokens } from "./modal/signed-token.ts";
 import { transferRoutes } from "./modal/transfers.ts";
+import type { TrafficSource } from "./network/traffic.ts";
 import type { Context } from "./sandboxes/context.ts";
 import { thisMachine } from "./sandboxes/defaults.ts";
 import { gc } from "./sandboxes/gc.ts";
 import type { Images } from "./sandboxes/image.ts";
 import { IsolationLevels } from "./sandboxes/isolation-levels.ts";
+import { NetworkLog } from "./sandboxes/network-log.ts";
 import { SandboxProcesses } from "./sandboxes/sandbox-processes.ts";
 import { Sandboxes } from "./sandboxes/sandboxes.ts";
 import { WarmPool } from "./sandboxes/warm-pool.ts";
@@ -68,6 +71,7 @@ export interface Parts {
   /** What the engines know of that belongs to no holder. */
   readonly sweep: (signal: AbortSignal) => Promise<Leak[]>;
   readonly readySlots: () => number;
+  readonly traffic: TrafficSource;
   readonly log: Logger;
 }
 
@@ -142,6 +146,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   };
   const sandboxes = new Sandboxes(context);
   const processes = new SandboxProcesses(sandboxes, context);
+  const networkLog = new NetworkLog({ store, sandboxes, source: parts.traffic });
   const images = new ImageService({
     store,
     directory: imageDirectory,
@@ -206,6 +211,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       ...secretHandlers(secrets),
       ...tokenHandlers(tokens),
       ...tunnelHandlers(tunnels, sandboxes),
+      ...networkLogHandlers(networkLog),
     },
   });
   serveTerminals(app.server, { processes, admission: admitted, log, stopping: stopping.signal });

@@ -1,11 +1,12 @@
-import { type Client, OutputReader } from "@atoll/sdk";
+import { type Client, OutputReader, Sandbox } from "@atoll/sdk";
 import { copyStream } from "../attach.ts";
 import { connect } from "../connect.ts";
 import { UsageError } from "../errors.ts";
 import { findSandboxId } from "../find-sandbox.ts";
+import { networkLogCells, networkLogHead } from "../network-log.ts";
 import { flag, integer, one, text, type Values } from "../option.ts";
 import { json } from "../options.ts";
-import { paint, printJson, write } from "../print.ts";
+import { paint, printJson, printTable, write } from "../print.ts";
 import { duration } from "../quantity.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -19,6 +20,7 @@ const options = {
   since: one("WHEN", "Only what was written since: 10m ago, or at a date as 2026-01-31T12:00:00Z.", instant),
   until: one("WHEN", "Only what was written before.", instant),
   search: one("TEXT", "Only lines that have this in them.", text),
+  network: flag("Instead: what it reached by name, and what it was refused and why, the latest first."),
   timestamps: flag("Begin each line with the time at which it came.", "t"),
   json,
 };
@@ -44,12 +46,14 @@ export const logs = defineVerb({
     "atoll logs -f web",
     "atoll logs --stderr web 2>errors.txt",
     "atoll logs --tail 20 -f web",
+    "atoll logs --network web",
     "atoll logs --since 10m --search error -t web",
   ],
   async run({ values, positionals: [given = ""], signal }) {
     check(values);
     const client = await connect(signal);
     const sandboxId = await findSandboxId(client, given, signal);
+    if (values.network) return await printNetworkLog(client, sandboxId, values, signal);
     const source = { client, sandboxId, processId: values.process ?? "main", signal };
     if (!isByLine(values)) await copyBytes(source, values, values.offset ?? 0, values.offset ?? 0);
     else {
@@ -60,11 +64,24 @@ export const logs = defineVerb({
   },
 });
 
+async function printNetworkLog(client: Client, id: string, values: LogValues, signal: AbortSignal): Promise<number> {
+  const entries = await (await Sandbox.fromId(id, { client, signal })).network.log({ signal });
+  if (values.json) await printJson(entries);
+  else await printTable(networkLogHead, entries.map(networkLogCells));
+  return 0;
+}
+
 function isByLine({ tail, since, until, search, timestamps, json: asJson }: LogValues): boolean {
   return timestamps || asJson || [tail, since, until, search].some((value) => value !== undefined);
 }
 
 function check(values: LogValues): void {
+  const { network, json: _asJson, ...others } = values;
+  if (network && Object.values(others).some((value) => value !== undefined && value !== false))
+    throw new UsageError(
+      "cannot choose among output and print the log of the network",
+      "With --network, use --json alone.",
+    );
   if (values.offset !== undefined && isByLine(values))
     throw new UsageError("cannot choose lines and begin at a byte", "Leave out --offset.");
   if (values.follow && (values.timestamps || values.json || values.until || values.search))

@@ -444,6 +444,33 @@ export type MountedVolume = {
   readonly subPath?: string | undefined;
 };
 
+export type NetworkLog = {
+  readonly items: readonly NetworkLogEntry[];
+};
+
+export type NetworkLogEntry = {
+  /** The name that was asked for, as the sandbox wrote it. */
+  readonly destination: string;
+  readonly port: number;
+  /** tcp: connections and requests; dns: questions to the name server that were refused. */
+  readonly protocol: "tcp" | "dns";
+  readonly verdict: "allowed" | "refused";
+  /** Why it was refused. */
+  readonly reason?: string | undefined;
+  /** Where the name led to, at the last connection. */
+  readonly address?: string | undefined;
+  /** The secret that was put into requests. */
+  readonly secret?: string | undefined;
+  /** Connections, requests with a secret in them, or refusals. */
+  readonly count: number;
+  /** Out of the sandbox. */
+  readonly sentBytes: number;
+  /** Into the sandbox. */
+  readonly receivedBytes: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+};
+
 /** What a sandbox may reach. Without any field: everything but the host, other sandboxes and link-local. */
 export type NetworkPolicy = {
   /** Nothing leaves, by any protocol; loopback inside works. Excludes allowlists. */
@@ -1884,6 +1911,16 @@ export interface Operations {
     readonly body: undefined;
     readonly response: PrivateNetworkList;
   };
+  /** What a sandbox reached by name and was refused, a row each destination, the latest first; kept after its end. */
+  readonly readNetworkLog: {
+    readonly params: {
+      /** Id of a sandbox. */
+      readonly sandboxId: string;
+    };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly response: NetworkLog;
+  };
 }
 
 export type OperationName = keyof Operations;
@@ -1978,4 +2015,5 @@ export const operations = {
   createConnectToken: { method: "POST", path: "/v1/sandboxes/{sandboxId}/connect-tokens" },
   tunnelAuthority: { method: "GET", path: "/v1/tunnel-authority" },
   listNetworks: { method: "GET", path: "/v1/networks" },
+  readNetworkLog: { method: "GET", path: "/v1/sandboxes/{sandboxId}/network-log" },
 } as const;

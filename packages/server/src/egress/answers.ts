@@ -1,8 +1,11 @@
 /** What a sandbox's questions for names are answered: each source of names is asked in turn, and what none of them knows does not exist. */
+import { egressPorts } from "../network/rules.ts";
 import type { Client, Clients } from "./clients.ts";
 import { type Answer, classIn, codes, typeA } from "./dns-message.ts";
 import type { Forbidden } from "./forbidden.ts";
+import type { Journal } from "./journal.ts";
 import type { Lookup } from "./lookup.ts";
+import { refusals } from "./refused.ts";
 
 export interface Question {
   readonly name: string;
@@ -19,6 +22,7 @@ const noSuchName: Answer = { code: codes.noSuchName };
 export function answers(
   clients: Clients,
   sources: readonly Source[],
+  journal: Journal,
 ): (address: string, question: Question) => Promise<Answer> {
   return async (address, question) => {
     const client = clients.get(address);
@@ -27,6 +31,9 @@ export function answers(
       const answer = await source(client, question);
       if (answer) return answer;
     }
+    const { name } = question;
+    const refusal = refusals.notAllowed(name).message;
+    journal.happened(address, { name, port: egressPorts.names, protocol: "dns", refusal });
     return noSuchName;
   };
 }

@@ -1,5 +1,6 @@
 /** What the daemon and the egress program say to each other over a unix socket: JSON, a line each. */
 import type { Duplex } from "node:stream";
+import type { Traffic } from "../network/traffic.ts";
 
 /** What one sandbox may reach by name. */
 export interface ClientPolicy {
@@ -27,11 +28,16 @@ export type ToEgress =
       readonly request: number;
       readonly address: string;
       readonly policy: ClientPolicy | undefined;
-    };
+    }
+  /** Answered by `done`, after what happened so far. */
+  | { readonly type: "report"; readonly request: number };
 
 export type FromEgress =
   /** It listens, and has given up being root. */
-  { readonly type: "ready" } | { readonly type: "done"; readonly request: number };
+  | { readonly type: "ready" }
+  | { readonly type: "done"; readonly request: number }
+  /** What the sandbox at the address did since the last time. */
+  | { readonly type: "traffic"; readonly address: string; readonly traffic: readonly Traffic[] };
 
 /** Longer than any message; the other side is one's own program, so this guards against mistakes alone. */
 const longestLine = 16 * 1024 * 1024;

@@ -90,7 +90,7 @@ export class Door {
   }
 
   #noted(address: string, name: string, port: number, refused: Refused): Refused {
-    this.#journal.refused(address, { name, port, protocol: "tcp", refusal: refused.message });
+    this.#journal.happened(address, { name, port, protocol: "tcp", refusal: refused.message });
     return refused;
   }
 }

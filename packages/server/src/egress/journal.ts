@@ -1,28 +1,6 @@
 /** What each sandbox reached by name and what it was refused: counted by destination, so that it stays small however much there is. */
 import type { Socket } from "node:net";
-
-export interface Destination {
-  /** Canonical where it is a name, and as the sandbox wrote it where it is none. */
-  readonly name: string;
-  readonly port: number;
-  readonly protocol: "tcp" | "dns";
-  /** Why it was refused; absent when it was not. */
-  readonly refusal?: string;
-  /** Where the name led to, at the last connection. */
-  readonly address?: string;
-}
-
-/** What happened since the last report. */
-export interface Traffic extends Destination {
-  /** Connections, or questions to the name server. */
-  readonly count: number;
-  /** Bytes out of the sandbox and into it. */
-  readonly sent: number;
-  readonly received: number;
-  /** When it first and last happened, in milliseconds since 1970. */
-  readonly firstAt: number;
-  readonly lastAt: number;
-}
+import type { Destination, Traffic } from "../network/traffic.ts";
 
 interface Row {
   destination: Destination;
@@ -50,7 +28,8 @@ export class Journal {
   #rows = new Map<string, Map<string, Row>>();
   readonly #meters = new Set<Meter>();
 
-  refused(client: string, destination: Destination): void {
+  /** A refusal, or the use of a secret. */
+  happened(client: string, destination: Destination): void {
     this.#note(client, destination).count += 1;
   }
 
@@ -91,7 +70,7 @@ export class Journal {
     const rows = this.#rows.get(client) ?? new Map<string, Row>();
     this.#rows.set(client, rows);
     const name = rows.size < rowsAtOnce ? given.name.slice(0, longestName) : others;
-    const key = JSON.stringify([name, given.port, given.protocol, given.refusal]);
+    const key = JSON.stringify([name, given.port, given.protocol, given.refusal, given.secret]);
     const now = Date.now();
     const row = rows.get(key) ?? {
       destination: { ...given, name },

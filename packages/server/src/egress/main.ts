@@ -16,8 +16,11 @@ import { serveWeb } from "./web.ts";
 /** The user of those who own nothing. */
 const nobody = 65_534;
 
+const reportMs = 1000;
+
 const [socketPath = ""] = process.argv.slice(2);
 const clients = new Clients();
+const journal = new Journal();
 const daemon = connect(socketPath);
 daemon.on("error", () => process.exit(1));
 daemon.on("close", () => process.exit(0));
@@ -25,18 +28,23 @@ receive<ToEgress>(daemon, (message) => void take(daemon, message));
 
 async function take(socket: Socket, message: ToEgress): Promise<void> {
   if (message.type === "settings") return serve(socket, message.settings);
-  clients.set(message.address, message.policy);
+  if (message.type === "client") clients.set(message.address, message.policy);
+  report(socket);
   send(socket, { type: "done", request: message.request } satisfies FromEgress);
 }
 
 async function serve(socket: Socket, { nameServers, subnet }: Settings): Promise<void> {
   const lookup = lookupAt(nameServers);
   const forbidden = new Forbidden(subnet);
-  const journal = new Journal();
-  await serveNames(answers(clients, [allowedNames(lookup, forbidden)]));
+  await serveNames(answers(clients, [allowedNames(lookup, forbidden)], journal));
   await serveWeb(clients, new Door({ clients, lookup, forbidden, journal }));
   becomeNobody();
+  setInterval(() => report(socket), reportMs);
   send(socket, { type: "ready" });
+}
+
+function report(socket: Socket): void {
+  for (const [address, traffic] of journal.take()) send(socket, { type: "traffic", address, traffic });
 }
 
 function becomeNobody(): void {

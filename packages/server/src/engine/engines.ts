@@ -9,6 +9,7 @@ import { Egress } from "../network/egress.ts";
 import { openGateway } from "../network/gateway.ts";
 import { NetworkPolicies } from "../network/policies.ts";
 import { NetworkSlots } from "../network/slots.ts";
+import type { TrafficSource } from "../network/traffic.ts";
 import type { Engine, Leak } from "./engine.ts";
 import { crun } from "./oci/crun.ts";
 import { OciEngine, type Places } from "./oci/oci-engine.ts";
@@ -37,6 +38,7 @@ export interface Engines {
   /** Strongest first. */
   readonly engines: ReadonlyMap<Isolation, Engine>;
   readonly readySlots: () => number;
+  readonly traffic: TrafficSource;
   /** What belongs to no holder. Only after every record that is still wanted was adopted. */
   sweep(signal: AbortSignal): Promise<Leak[]>;
   /** Gives back what is kept ready. With `everything`, the network and cgroups of the machine too: no sandbox may be left. */
@@ -86,6 +88,7 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
   return {
     engines,
     readySlots: () => slots.readyCount,
+    traffic: egress,
     sweep: () => sweep([...engines.values()], machine),
     close: async (everything, ending) => {
       await egress.close();

@@ -7,6 +7,7 @@ import { receive, send } from "../egress/control.ts";
 import { AtollError } from "../error.ts";
 import { abortable } from "../launcher/abortable.ts";
 import type { Launcher, WatchedProcess } from "../launcher/client.ts";
+import type { TrafficSource } from "./traffic.ts";
 
 export interface EgressOptions {
   readonly launcher: Launcher;
@@ -30,12 +31,13 @@ interface Link {
   readonly waiting: Map<number, PromiseWithResolvers<void>>;
 }
 
-export class Egress {
+export class Egress implements TrafficSource {
   readonly #options: EgressOptions;
   readonly #policies = new Map<string, ClientPolicy>();
   #server: Server | undefined;
   #link: Promise<Link> | undefined;
   #requests = 0;
+  #listener: Parameters<TrafficSource["onTraffic"]>[0] = () => undefined;
   #isClosed = false;
 
   constructor(options: EgressOptions) {
@@ -53,6 +55,15 @@ export class Egress {
     else this.#policies.delete(address);
     // A program that is not there lets nothing out, and is told when it starts.
     if (isNeeded || this.#link) await this.#tell(await this.#connected(), address);
+  }
+
+  onTraffic(listener: Parameters<TrafficSource["onTraffic"]>[0]): void {
+    this.#listener = listener;
+  }
+
+  async settle(): Promise<void> {
+    const link = await this.#link?.catch(() => undefined);
+    if (link) await this.#ask(link, (request) => ({ type: "report", request }));
   }
 
   async close(): Promise<void> {
@@ -85,6 +96,7 @@ export class Egress {
       const ready = Promise.withResolvers<void>();
       receive<FromEgress>(socket, (message) => {
         if (message.type === "ready") ready.resolve();
+        else if (message.type === "traffic") this.#listener(message.address, message.traffic);
         else link.waiting.get(message.request)?.resolve();
       });
       socket.on("error", () => socket.destroy());
@@ -122,14 +134,17 @@ export class Egress {
     return abortable(() => new Promise((resolve) => server.once("connection", resolve)), limit);
   }
 
+  #tell(link: Link, address: string): Promise<void> {
+    return this.#ask(link, (request) => ({ type: "client", request, address, policy: this.#policies.get(address) }));
+  }
+
   /** @throws AtollError when the program ends, or does not answer in time */
-  async #tell({ socket, waiting }: Link, address: string): Promise<void> {
+  async #ask({ socket, waiting }: Link, message: (request: number) => ToEgress): Promise<void> {
     this.#requests += 1;
     const request = this.#requests;
     const done = Promise.withResolvers<void>();
     waiting.set(request, done);
-    const policy = this.#policies.get(address);
-    send(socket, { type: "client", request, address, policy } satisfies ToEgress);
+    send(socket, message(request));
     try {
       await abortable(() => done.promise, AbortSignal.timeout(answerLimitMs));
     } finally {

@@ -230,6 +230,11 @@ export class Sandboxes {
     return new Set([...[...this.#live.values()].map((live) => live.key), ...this.#context.pool.keys]);
   }
 
+  /** Of the one whose network has this address. */
+  idAt(address: string): string | undefined {
+    return this.#live.values().find(({ row }) => row.holder?.address === address && !row.isDestroyed)?.id;
+  }
+
   /** Of those in memory. */
   ids(): Iterable<string> {
     return this.#live.keys();

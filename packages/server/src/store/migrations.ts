@@ -166,6 +166,23 @@ const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX open_files_of ON open_files (sandbox_id);
   `,
+  `
+  CREATE TABLE sandbox_traffic (
+    sandbox_id TEXT NOT NULL REFERENCES sandboxes (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    protocol TEXT NOT NULL,
+    refusal TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    address TEXT,
+    count INTEGER NOT NULL,
+    sent INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (sandbox_id, name, port, protocol, refusal, secret)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** @throws Error when the database was written by a newer server */

@@ -12,6 +12,7 @@ import type {
   TimelineEntry,
 } from "@atoll/protocol";
 import type { HolderRecord, Mounted } from "../engine/engine.ts";
+import type { Traffic } from "../network/traffic.ts";
 
 /** A request with every default filled in. Values of variables are not here but sealed in `environment`. */
 export interface SandboxSpec {
@@ -200,4 +201,9 @@ export interface AnswerRow {
   readonly requestHash: Uint8Array;
   readonly madeId: string;
   readonly createdAt: number;
+}
+
+/** What a sandbox did towards one destination. */
+export interface TrafficRow extends Traffic {
+  readonly sandboxId: string;
 }

@@ -7,6 +7,7 @@ import { answersTable, appsTable, secretsTable, tokensTable } from "./sqlite-nam
 import { openFilesTable } from "./sqlite-open-files.ts";
 import { processesTable } from "./sqlite-processes.ts";
 import { sandboxTable } from "./sqlite-sandboxes.ts";
+import { trafficTable } from "./sqlite-traffic.ts";
 import { volumeMountsTable, volumesTable } from "./sqlite-volumes.ts";
 import type { Store } from "./store.ts";
 
@@ -27,6 +28,7 @@ export function openSqlite(path: string): Store {
     processes: processesTable(database),
     mounts: mountsTable(database),
     openFiles: openFilesTable(database),
+    traffic: trafficTable(database),
     images: imagesTable(database),
     layers: layersTable(database),
     volumes: volumesTable(database),

@@ -10,6 +10,7 @@ import type {
   SandboxRow,
   SecretRow,
   TokenRow,
+  TrafficRow,
   VolumeMountRow,
   VolumeRow,
 } from "./rows.ts";
@@ -27,6 +28,7 @@ export interface Store {
   readonly processes: ProcessesTable;
   readonly mounts: MountsTable;
   readonly openFiles: OpenFilesTable;
+  readonly traffic: TrafficTable;
   readonly images: ImagesTable;
   readonly layers: LayersTable;
   readonly volumes: VolumesTable;
@@ -79,6 +81,14 @@ export interface OpenFilesTable {
   get(id: string): OpenFileRow | undefined;
   count(sandboxId: string): number;
   remove(id: string): void;
+}
+
+export interface TrafficTable {
+  /** To what is counted already of the same destination, refusal and secret. */
+  add(row: TrafficRow): void;
+  /** The latest first. */
+  of(sandboxId: string): TrafficRow[];
+  count(sandboxId: string): number;
 }
 
 export interface FinishedFilter {

@@ -17,6 +17,7 @@ const server = await startServer({
   run: async () => Promise.reject(new Error("these tests make no layers")),
   sweep: async () => strayHolders(state.run, (key) => engine.keys.has(key)),
   readySlots: () => 0,
+  traffic: { settle: async () => undefined, onTraffic: () => undefined },
   log: pino({ level: config.logLevel }),
 });
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

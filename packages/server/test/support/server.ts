@@ -42,6 +42,7 @@ export async function testServer(t: TestContext, options: TestServerOptions = {}
     run: async () => Promise.reject(new Error("these tests make no layers")),
     sweep: async () => strayHolders(state.run, (key) => engine.keys.has(key)),
     readySlots: () => 0,
+    traffic: { settle: async () => undefined, onTraffic: () => undefined },
     log: pino({ level: "silent" }),
   });
   const client = new TestClient(server.url, readFileSync(join(directory, "token"), "utf8").trim());
