@@ -84,25 +84,32 @@ for (const family of ["1", "0"] as const) {
     const own = new Client();
     const id = sandbox.sandboxId.replace(/V2$/, "");
     const policy = async () => {
-      const { blockNetwork, outboundCidrAllowlist } = await own.request("getSandbox", { params: { sandboxId: id } });
-      return { blockNetwork, outboundCidrAllowlist };
+      const { blockNetwork, outboundCidrAllowlist, outboundDomainAllowlist } = await own.request("getSandbox", {
+        params: { sandboxId: id },
+      });
+      return { blockNetwork, outboundCidrAllowlist, outboundDomainAllowlist };
     };
-    assert.deepEqual(await policy(), { blockNetwork: false, outboundCidrAllowlist: ["203.0.113.0/24"] });
+    const kept = (outboundCidrAllowlist: string[], outboundDomainAllowlist?: string[]) =>
+      ({ blockNetwork: false, outboundCidrAllowlist, outboundDomainAllowlist }) as const;
+    assert.deepEqual(await policy(), kept(["203.0.113.0/24"]));
     const cidrs = ["198.51.100.0/24", "2001:db8::/32"];
     await sandbox.updateNetworkPolicy({ outboundCidrAllowlist: cidrs, outboundDomainAllowlist: [] });
-    assert.deepEqual(await policy(), { blockNetwork: false, outboundCidrAllowlist: cidrs });
+    assert.deepEqual(await policy(), kept(cidrs));
+    await sandbox.updateNetworkPolicy({ outboundCidrAllowlist: [], outboundDomainAllowlist: ["*.example.com"] });
+    assert.deepEqual(await policy(), kept([], ["*.example.com"]));
     await assert.rejects(
-      () => sandbox.updateNetworkPolicy({ outboundCidrAllowlist: [], outboundDomainAllowlist: ["example.com"] }),
-      /allowlist of domains/,
+      () =>
+        sandbox.updateNetworkPolicy({ outboundCidrAllowlist: [], outboundDomainAllowlist: ["https://example.com"] }),
+      /invalid domain: https:\/\/example.com/,
     );
-    assert.deepEqual(await policy(), { blockNetwork: false, outboundCidrAllowlist: cidrs });
+    assert.deepEqual(await policy(), kept([], ["*.example.com"]));
   });
 }
 
-test("a range that is none, and a domain, are refused by name", async () => {
+test("a range and a domain that are none are refused by name", async () => {
   await using client = await using("1");
   await assert.rejects(() => client.create({ outboundCidrAllowlist: ["not-an-ip/8"] }), /Invalid CIDR: not-an-ip\/8/);
-  await assert.rejects(() => client.create({ outboundDomainAllowlist: ["example.com"] }), /"example.com"/);
+  await assert.rejects(() => client.create({ outboundDomainAllowlist: ["192.0.2.1"] }), /invalid domain: 192.0.2.1/);
   await assert.rejects(() => client.create({ inboundCidrAllowlist: ["1.2.3.4/99"] }), /Invalid CIDR/);
   await assert.rejects(() => client.create({ encryptedPorts: [80], unencryptedPorts: [80] }), /port 80/);
 });

@@ -13,14 +13,11 @@ const http2 = 1;
 export function networkPolicyOf(access: NetworkAccess | undefined): NetworkPolicy {
   if (access?.networkAccessType === blocked) return { blockNetwork: true };
   if (access?.networkAccessType !== allowList) return {};
-  const [domain] = access.allowedDomains;
-  if (domain !== undefined)
-    throw new AtollError(
-      "invalid_argument",
-      `cannot let out to the domain ${JSON.stringify(domain)}: Atoll has no allowlist of domains yet`,
-      "List ranges of addresses instead.",
-    );
-  return { outboundCidrAllowlist: ranges(access.allowedCidrs, "let out to") };
+  const { allowedCidrs, allowedDomains } = access;
+  return {
+    outboundCidrAllowlist: ranges(allowedCidrs, "let out to"),
+    ...(allowedDomains.length > 0 && { outboundDomainAllowlist: [...allowedDomains] }),
+  };
 }
 
 export function portsOf({ openPorts, inboundCidrAllowlist: inbound }: Definition) {
