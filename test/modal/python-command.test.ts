@@ -1,7 +1,7 @@
 /** The command `modal`, at a terminal: shells in new and in running sandboxes, and what it says of containers and apps. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { Sandbox } from "@atoll/sdk";
+import { Sandbox, Secret } from "@atoll/sdk";
 import { useServer } from "../support/server.ts";
 import { type PythonClient, usePython } from "./python-client.ts";
 
@@ -57,10 +57,9 @@ print(sandbox.object_id, sandbox._get_task_id(), app.app_id)
   const listed = JSON.parse(await client.modal("container", "list", "--json", "--app-id", appId));
   assert.equal(listed.length, 1);
   assert.deepEqual([...Object.values(listed[0])].slice(0, 3), [taskId, appId, "modal-py-command"]);
-  assert.equal(
-    await client.modal("container", "exec", "--no-pty", taskId, "--", "echo", "from a container"),
-    "from a container\n",
-  );
+  // The command may leave before it has printed what it was told.
+  await client.modal("container", "exec", "--no-pty", taskId, "--", "sh", "-c", "echo written > /mark");
+  assert.equal(await (await Sandbox.fromId(sandboxId)).fs.readText("/mark"), "written\n");
   for (const id of [sandboxId, taskId]) {
     const { screen } = await atTerminal(["shell", id, "--cmd", "sh"], [["# ", "echo in''side; exit"]]);
     assert.match(screen, /inside/);
@@ -88,4 +87,39 @@ print(sandbox.returncode, len(list(modal.Sandbox.list(app_id=app.app_id))))
   const { state } = await Sandbox.fromId(id).then((sandbox) => sandbox.info());
   assert.equal(state, "finished");
   await assert.rejects(client.modal("app", "stop", "--yes", "modal-py-none"), /No App with name/);
+});
+
+test("environments are made, used, listed, renamed and deleted, and what is named in one is its own", async () => {
+  const [first, second] = ["modal-py-one", "modal-py-two"];
+  await client.modal("environment", "create", first);
+  await assert.rejects(client.modal("environment", "create", first), /there is one of that name/);
+  await client.modal("environment", "update", first, "--set-name", second);
+  await client.modal("secret", "create", "--env", second, "modal-py-shared", "A=inside");
+  await client.modal("secret", "create", "modal-py-shared", "A=outside");
+  await client.modal("volume", "create", "--env", second, "modal-py-shared");
+  const printed = await client.python(`
+import modal
+from modal.exception import NotFoundError
+app = modal.App.lookup("modal-py-app", environment_name="${second}", create_if_missing=True)
+secret = modal.Secret.from_name("modal-py-shared", environment_name="${second}")
+sandbox = modal.Sandbox.create("sh", "-c", "echo $A; sleep 300", app=app, secrets=[secret], name="inside", timeout=300)
+print(next(iter(sandbox.stdout)), end="")
+print(modal.Sandbox.from_name("modal-py-app", "inside", environment_name="${second}").object_id == sandbox.object_id)
+for name in ("modal-py-app", "modal-py-none"):
+    try: modal.App.lookup(name, environment_name="modal-py-none" if name == "modal-py-none" else None)
+    except NotFoundError: print("not found")
+print(sandbox.object_id)
+`);
+  const [inside, found, other, none, id = ""] = printed.trimEnd().split("\n");
+  assert.deepEqual([inside, found, other, none], ["inside", "True", "not found", "not found"]);
+  assert.doesNotMatch(await client.modal("app", "list", "--json"), /modal-py-app/);
+  assert.match(await client.modal("app", "list", "--json", "--env", second), /modal-py-app/);
+  assert.match(await client.modal("environment", "list", "--json"), new RegExp(second));
+  await assert.rejects(client.modal("environment", "update", second, "--set-name", first), /not empty/);
+  await client.modal("environment", "delete", "--yes", second);
+  assert.equal((await Sandbox.fromId(id).then((sandbox) => sandbox.info())).state, "finished");
+  await assert.rejects(client.modal("secret", "list", "--env", second), /cannot find the environment/);
+  await Secret.lookup("modal-py-shared", { requiredKeys: ["A"] });
+  await Secret.delete("modal-py-shared");
+  await assert.rejects(client.modal("environment", "delete", "--yes", "main"), /always there/);
 });

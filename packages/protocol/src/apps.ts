@@ -1,13 +1,13 @@
 /** Apps: names that sandboxes are grouped under. */
 import Type, { type Static } from "typebox";
 import type { Route } from "./route.ts";
-import { closed, Id, Instant, Name } from "./values.ts";
+import { closed, Id, Instant, ScopedName } from "./values.ts";
 
-export const App = Type.Object({ id: Id("ap", "Id of the app."), name: Name, createdAt: Instant }, closed);
+export const App = Type.Object({ id: Id("ap", "Id of the app."), name: ScopedName, createdAt: Instant }, closed);
 
 export const AppList = Type.Object({ items: Type.Array(App) }, closed);
 
-export const AppLookup = Type.Object({ name: Name, createIfMissing: Type.Optional(Type.Boolean()) }, closed);
+export const AppLookup = Type.Object({ name: ScopedName, createIfMissing: Type.Optional(Type.Boolean()) }, closed);
 
 export type App = Static<typeof App>;
 

@@ -1,7 +1,7 @@
 /** Images: recipes, builds, names, contents. */
 import Type, { type Static } from "typebox";
 import type { Route } from "./route.ts";
-import { AbsolutePath, Argv, closed, Environment, Instant, Isolation, Name, SecretNames } from "./values.ts";
+import { AbsolutePath, Argv, closed, Environment, Instant, Isolation, ScopedName, SecretNames } from "./values.ts";
 
 export const ImageName = Type.String({
   pattern: "^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,127}(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,63})?$",
@@ -77,7 +77,7 @@ const dockerfileOptions = {
   ),
   env: Type.Optional(Environment),
   secrets: Type.Optional(SecretNames),
-  registrySecret: Type.Optional(Name),
+  registrySecret: Type.Optional(ScopedName),
 };
 
 export const ImageSource = Type.Union(
@@ -86,7 +86,7 @@ export const ImageSource = Type.Union(
     Type.Object(
       {
         registry: Reference,
-        secret: Type.Optional(Name),
+        secret: Type.Optional(ScopedName),
       },
       closed,
     ),

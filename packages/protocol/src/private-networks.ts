@@ -1,7 +1,7 @@
 /** Private networks: which sandboxes reach each other. */
 import Type, { type Static } from "typebox";
 import type { Route } from "./route.ts";
-import { closed, Id, Name } from "./values.ts";
+import { closed, Id, Name, ScopedName } from "./values.ts";
 
 export const NetworkName = Type.String({
   pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
@@ -11,7 +11,7 @@ export const NetworkName = Type.String({
 
 export const PrivateNetwork = Type.Object(
   {
-    app: Name,
+    app: ScopedName,
     name: NetworkName,
     members: Type.Array(
       Type.Object(
@@ -36,7 +36,7 @@ export const privateNetworkRoutes = {
     method: "GET",
     path: "/v1/networks",
     summary: "Private networks that have members, by app and name",
-    query: Type.Object({ app: Type.Optional(Name) }, closed),
+    query: Type.Object({ app: Type.Optional(ScopedName) }, closed),
     response: PrivateNetworkList,
   },
 } as const satisfies Record<string, Route>;

@@ -2,13 +2,13 @@
 import Type, { type Static } from "typebox";
 import { offset, ofSandbox, sandboxId, waitQuery } from "./parameters.ts";
 import type { Route } from "./route.ts";
-import { AbsolutePath, Argv, closed, Environment, Id, Instant, Name, Pty, Result } from "./values.ts";
+import { AbsolutePath, Argv, closed, Environment, Id, Instant, Pty, Result, ScopedName } from "./values.ts";
 
 export const Exec = Type.Object(
   {
     argv: Type.Array(Type.String({ maxLength: 131_072 }), { minItems: 1, maxItems: 4096 }),
     env: Type.Optional(Environment),
-    secrets: Type.Optional(Type.Array(Name, { maxItems: 64 })),
+    secrets: Type.Optional(Type.Array(ScopedName, { maxItems: 64 })),
     workdir: Type.Optional(AbsolutePath),
     user: Type.Optional(Type.String({ maxLength: 255 })),
     pty: Type.Optional(Pty),

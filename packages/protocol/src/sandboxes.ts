@@ -5,7 +5,20 @@ import { ofSandbox, waitQuery } from "./parameters.ts";
 import { NetworkName } from "./private-networks.ts";
 import type { Route } from "./route.ts";
 import { Ports } from "./tunnels.ts";
-import { AbsolutePath, Argv, closed, Environment, Id, Instant, Isolation, Name, Pty, Result, Tags } from "./values.ts";
+import {
+  AbsolutePath,
+  Argv,
+  closed,
+  Environment,
+  Id,
+  Instant,
+  Isolation,
+  Name,
+  Pty,
+  Result,
+  ScopedName,
+  Tags,
+} from "./values.ts";
 import { MountedVolume, VolumeMount } from "./volumes.ts";
 
 export const ReadinessProbe = Type.Union(
@@ -27,7 +40,7 @@ export const ReadinessProbe = Type.Union(
 
 export const SandboxCreate = Type.Object(
   {
-    app: Type.Optional(Name),
+    app: Type.Optional(ScopedName),
     name: Type.Optional(Name),
     tags: Type.Optional(Tags),
     command: Type.Optional(Argv),
@@ -44,7 +57,7 @@ export const SandboxCreate = Type.Object(
     ),
     env: Type.Optional(Environment),
     secrets: Type.Optional(
-      Type.Array(Name, {
+      Type.Array(ScopedName, {
         maxItems: 64,
         description: "Names of secrets whose keys become environment variables; later ones win, `env` wins over all.",
       }),
@@ -117,7 +130,7 @@ export const SandboxState = Type.Union([
 export const Sandbox = Type.Object(
   {
     id: Id("sb", "Id of the sandbox."),
-    app: Name,
+    app: ScopedName,
     name: Type.Optional(Name),
     tags: Tags,
     state: SandboxState,
@@ -185,7 +198,7 @@ export const sandboxRoutes = {
     summary: "List sandboxes, newest first",
     query: Type.Object(
       {
-        app: Type.Optional(Name),
+        app: Type.Optional(ScopedName),
         name: Type.Optional(Name),
         tag: Type.Optional(
           Type.Array(Type.String({ pattern: "^[^=]+=.*$" }), { description: "KEY=VALUE; all must match." }),

@@ -1,12 +1,12 @@
 /** Secrets: named sets of variables whose values are never told. */
 import Type, { type Static } from "typebox";
 import type { Route } from "./route.ts";
-import { closed, Environment, Id, Instant, Name } from "./values.ts";
+import { closed, Environment, Id, Instant, ScopedName } from "./values.ts";
 
 export const Secret = Type.Object(
   {
     id: Id("st", "Id of the secret; what takes a name takes it too."),
-    name: Type.Optional(Name),
+    name: Type.Optional(ScopedName),
     keys: Type.Array(Type.String()),
     createdAt: Instant,
     updatedAt: Instant,
@@ -29,7 +29,7 @@ export const SecretUpdate = Type.Object(
 export type Secret = Static<typeof Secret>;
 export type SecretUpdate = Static<typeof SecretUpdate>;
 
-const named = Type.Object({ name: { ...Name, description: "Name or id of a secret." } });
+const named = Type.Object({ name: { ...ScopedName, description: "Name or id of a secret." } });
 
 export const secretRoutes = {
   putSecret: {

@@ -11,6 +11,12 @@ export const Name = Type.String({
   description: "Letters, digits, '.', '_' and '-'; at most 64.",
 });
 
+/** Of what belongs to an environment of Modal's clients: those of another than `main` have its name and a slash before their own. */
+export const ScopedName = Type.String({
+  pattern: "^([a-zA-Z0-9][a-zA-Z0-9._-]{0,63}/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$",
+  description: "Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it.",
+});
+
 export const Environment = Type.Record(
   Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }),
   Type.String({ maxLength: 131_072 }),

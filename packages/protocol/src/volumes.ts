@@ -3,7 +3,7 @@ import Type, { type Static } from "typebox";
 import { FileEntry, FilePath, Permissions } from "./files.ts";
 import { offset, ofSandbox } from "./parameters.ts";
 import type { Route } from "./route.ts";
-import { AbsolutePath, closed, Id, Instant, Name } from "./values.ts";
+import { AbsolutePath, closed, Id, Instant, ScopedName } from "./values.ts";
 
 const isShared = Type.Boolean({
   description: "An ordinary directory that everyone writes to at once, instead of commits and reloads.",
@@ -12,7 +12,7 @@ const isShared = Type.Boolean({
 export const Volume = Type.Object(
   {
     id: Id("vo", "Id of the volume."),
-    name: Type.Optional(Name),
+    name: Type.Optional(ScopedName),
     shared: isShared,
     version: Type.Integer({ description: "How often it was changed; a shared volume stays at 0." }),
     sizeBytes: Type.Integer({
@@ -29,7 +29,7 @@ export const Volume = Type.Object(
 export const VolumeList = Type.Object({ items: Type.Array(Volume) }, closed);
 
 export const VolumeCreate = Type.Object(
-  { name: Type.Optional(Name), shared: Type.Optional(isShared) },
+  { name: Type.Optional(ScopedName), shared: Type.Optional(isShared) },
   {
     ...closed,
     description: "Without a name it is ephemeral: it lives for as long as heartbeats or sandboxes keep it.",
@@ -37,13 +37,13 @@ export const VolumeCreate = Type.Object(
 );
 
 export const VolumeLookup = Type.Object(
-  { name: Name, createIfMissing: Type.Optional(Type.Boolean()), shared: Type.Optional(isShared) },
+  { name: ScopedName, createIfMissing: Type.Optional(Type.Boolean()), shared: Type.Optional(isShared) },
   closed,
 );
 
 export const VolumeMount = Type.Object(
   {
-    volume: Type.String({ minLength: 1, maxLength: 64, description: "Id or name of the volume." }),
+    volume: Type.String({ minLength: 1, maxLength: 129, description: "Id or name of the volume." }),
     path: AbsolutePath,
     readOnly: Type.Optional(Type.Boolean()),
     subPath: Type.Optional(
@@ -60,7 +60,7 @@ export const VolumeMount = Type.Object(
 export const MountedVolume = Type.Object(
   {
     volumeId: Id("vo", "Id of the volume."),
-    name: Type.Optional(Name),
+    name: Type.Optional(ScopedName),
     path: Type.String(),
     readOnly: Type.Boolean(),
     subPath: Type.Optional(Type.String()),
@@ -90,7 +90,7 @@ export type VolumeMount = Static<typeof VolumeMount>;
 export type MountedVolume = Static<typeof MountedVolume>;
 export type VolumeChange = Static<typeof VolumeChange>;
 
-const ofVolume = Type.Object({ volume: Type.String({ maxLength: 64, description: "Id or name of a volume." }) });
+const ofVolume = Type.Object({ volume: Type.String({ maxLength: 129, description: "Id or name of a volume." }) });
 const path = FilePath;
 const recursive = Type.Optional(Type.Boolean({ description: "Everything below it too." }));
 
@@ -131,7 +131,7 @@ export const volumeRoutes = {
     path: "/v1/volumes/{volume}/name",
     summary: "Give the volume another name",
     params: ofVolume,
-    body: Type.Object({ name: Name }, closed),
+    body: Type.Object({ name: ScopedName }, closed),
     response: Volume,
   },
   heartbeatVolume: {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /** 22 characters of base 62: 131 bits, so ids need no coordination and cannot be guessed. */
-export function newId(prefix: "ap" | "ex" | "im" | "sb" | "st" | "tk" | "vo"): string {
+export function newId(prefix: "ap" | "en" | "ex" | "im" | "sb" | "st" | "tk" | "vo"): string {
   return `${prefix}-${randomText(22)}`;
 }
 

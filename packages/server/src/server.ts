@@ -25,6 +25,7 @@ import type { Config } from "./config.ts";
 import { Gpus } from "./devices/gpus.ts";
 import { DiskSurvey } from "./disk/survey.ts";
 import type { Engine, Leak } from "./engine/engine.ts";
+import { Environments } from "./environments/environments.ts";
 import { Files } from "./files/files.ts";
 import { Identity } from "./identity/identity.ts";
 import { Catalogue } from "./images/catalogue.ts";
@@ -218,6 +219,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const signed = new SignedTokens(key);
   const modalCore = {
     apps,
+    environments: new Environments({ store, catalogue, secrets, volumes, sandboxes }),
     sandboxes,
     processes,
     files,

@@ -33,7 +33,7 @@ export type ErrorCode =
 export type App = {
   /** Id of the app. */
   readonly id: string;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly name: string;
   readonly createdAt: string;
 };
@@ -43,7 +43,7 @@ export type AppList = {
 };
 
 export type AppLookup = {
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly name: string;
   readonly createIfMissing?: boolean | undefined;
 };
@@ -339,7 +339,7 @@ export type ImageSource = {
 } | {
   /** Image of a registry, such as python:3.12-slim or registry.example:5000/team/app@sha256:... */
   readonly registry: string;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly secret?: string | undefined;
 } | {
   /** Debian with this Python: the base image, or a registry's python:VERSION-slim. */
@@ -359,7 +359,7 @@ export type ImageSource = {
   /** Environment variables. */
   readonly env?: { readonly [name: string]: string } | undefined;
   readonly secrets?: readonly string[] | undefined;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly registrySecret?: string | undefined;
 };
 
@@ -385,7 +385,7 @@ export type ImageStep = {
   /** Environment variables. */
   readonly env?: { readonly [name: string]: string } | undefined;
   readonly secrets?: readonly string[] | undefined;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly registrySecret?: string | undefined;
 } | {
   /** Environment variables. */
@@ -437,7 +437,7 @@ export type Mount = {
 export type MountedVolume = {
   /** Id of the volume. */
   readonly volumeId: string;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly name?: string | undefined;
   readonly path: string;
   readonly readOnly: boolean;
@@ -492,7 +492,7 @@ export type NewToken = {
 };
 
 export type PrivateNetwork = {
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly app: string;
   /** A private network of the app: its members reach each other, and nobody else reaches them. Lower-case letters, digits and '-'; at most 63. */
   readonly name: string;
@@ -563,7 +563,7 @@ export type Result = {
 export type Sandbox = {
   /** Id of the sandbox. */
   readonly id: string;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly app: string;
   /** Letters, digits, '.', '_' and '-'; at most 64. */
   readonly name?: string | undefined;
@@ -612,7 +612,7 @@ export type Sandbox = {
 };
 
 export type SandboxCreate = {
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly app?: string | undefined;
   /** Letters, digits, '.', '_' and '-'; at most 64. */
   readonly name?: string | undefined;
@@ -678,7 +678,7 @@ export type SandboxState = "queued" | "starting" | "running" | "finished";
 export type Secret = {
   /** Id of the secret; what takes a name takes it too. */
   readonly id: string;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly name?: string | undefined;
   readonly keys: readonly string[];
   readonly createdAt: string;
@@ -780,7 +780,7 @@ export type TunnelList = {
 export type Volume = {
   /** Id of the volume. */
   readonly id: string;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly name?: string | undefined;
   /** An ordinary directory that everyone writes to at once, instead of commits and reloads. */
   readonly shared: boolean;
@@ -809,7 +809,7 @@ export type VolumeChange = {
 
 /** Without a name it is ephemeral: it lives for as long as heartbeats or sandboxes keep it. */
 export type VolumeCreate = {
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly name?: string | undefined;
   /** An ordinary directory that everyone writes to at once, instead of commits and reloads. */
   readonly shared?: boolean | undefined;
@@ -820,7 +820,7 @@ export type VolumeList = {
 };
 
 export type VolumeLookup = {
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly name: string;
   readonly createIfMissing?: boolean | undefined;
   /** An ordinary directory that everyone writes to at once, instead of commits and reloads. */
@@ -939,7 +939,7 @@ export interface Operations {
   readonly listSandboxes: {
     readonly params: undefined;
     readonly query: {
-      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
       readonly app?: string | undefined;
       /** Letters, digits, '.', '_' and '-'; at most 64. */
       readonly name?: string | undefined;
@@ -1658,7 +1658,10 @@ export interface Operations {
       readonly volume: string;
     };
     readonly query: undefined;
-    readonly body: TokenCreate;
+    readonly body: {
+      /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
+      readonly name: string;
+    };
     readonly response: Volume;
   };
   /** Keep an ephemeral volume for another 15 minutes. */
@@ -1905,7 +1908,7 @@ export interface Operations {
   readonly listNetworks: {
     readonly params: undefined;
     readonly query: {
-      /** Letters, digits, '.', '_' and '-'; at most 64. */
+      /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
       readonly app?: string | undefined;
     };
     readonly body: undefined;

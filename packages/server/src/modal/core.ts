@@ -1,4 +1,5 @@
 import type { Apps } from "../apps/apps.ts";
+import type { Environments } from "../environments/environments.ts";
 import type { Files } from "../files/files.ts";
 import type { ImageService } from "../images/images.ts";
 import type { SandboxProcesses } from "../sandboxes/sandbox-processes.ts";
@@ -16,6 +17,7 @@ import type { SignedTokens } from "./signed-token.ts";
 /** What the dialect calls. */
 export interface Core {
   readonly apps: Apps;
+  readonly environments: Environments;
   readonly sandboxes: Sandboxes;
   readonly processes: SandboxProcesses;
   readonly images: ImageService;

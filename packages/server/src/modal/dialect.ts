@@ -35,7 +35,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...appRpcs(core),
     ...appRunRpcs(core),
     ...containerFileRpcs(core),
-    ...environmentRpcs(),
+    ...environmentRpcs(core),
     ...imageRpcs(core),
     ...logRpcs(core),
     ...imageNameRpcs(core),

@@ -11,7 +11,7 @@ export type Environment = Readonly<Record<string, string>>;
 const unnamedKeptMs = 30 * 24 * 3_600_000;
 /** How exactly it is known when one was last used. */
 const usePrecisionMs = 3_600_000;
-const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/;
+const namePattern = /^([a-zA-Z0-9][a-zA-Z0-9._-]{0,63}\/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/;
 const nameHint = "Use letters, digits, '.', '_' and '-'; at most 64.";
 const idPattern = /^st-[0-9A-Za-z]{22}$/;
 

@@ -183,6 +183,7 @@ const migrations: readonly string[] = [
     PRIMARY KEY (sandbox_id, name, port, protocol, refusal, secret)
   ) STRICT, WITHOUT ROWID;
   `,
+  `CREATE TABLE environments (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL) STRICT`,
 ];
 
 /** @throws Error when the database was written by a newer server */

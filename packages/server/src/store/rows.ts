@@ -175,6 +175,12 @@ export interface AppRow {
   readonly createdAt: number;
 }
 
+export interface EnvironmentRow {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: number;
+}
+
 export interface SecretRow {
   readonly id: string;
   readonly name?: string | undefined;

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { bytes, type Columns, json, maybeNumber, maybeText, number, text } from "./columns.ts";
 import type { AppRow, SecretRow, TokenRow } from "./rows.ts";
-import type { Answers, Apps, Secrets, Tokens } from "./store.ts";
+import type { Answers, Apps, Environments, Secrets, Tokens } from "./store.ts";
 
 export function appsTable(database: DatabaseSync): Apps {
   const insert = database.prepare("INSERT INTO apps (id, name, created_at) VALUES (?, ?, ?)");
@@ -11,6 +11,21 @@ export function appsTable(database: DatabaseSync): Apps {
     insert: (row) => void insert.run(row.id, row.name, row.createdAt),
     named: (name) => maybe(named.get(name), appOf),
     list: () => list.all().map(appOf),
+  };
+}
+
+export function environmentsTable(database: DatabaseSync): Environments {
+  const insert = database.prepare("INSERT INTO environments (id, name, created_at) VALUES (?, ?, ?)");
+  const named = database.prepare("SELECT * FROM environments WHERE name = ?");
+  const list = database.prepare("SELECT * FROM environments ORDER BY name");
+  const rename = database.prepare("UPDATE environments SET name = ? WHERE id = ?");
+  const remove = database.prepare("DELETE FROM environments WHERE id = ?");
+  return {
+    insert: (row) => void insert.run(row.id, row.name, row.createdAt),
+    named: (name) => maybe(named.get(name), appOf),
+    list: () => list.all().map(appOf),
+    rename: (id, name) => void rename.run(name, id),
+    remove: (id) => void remove.run(id),
   };
 }
 

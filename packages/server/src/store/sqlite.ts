@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { migrate } from "./migrations.ts";
 import { imagesTable, layersTable } from "./sqlite-images.ts";
 import { mountsTable } from "./sqlite-mounts.ts";
-import { answersTable, appsTable, secretsTable, tokensTable } from "./sqlite-names.ts";
+import { answersTable, appsTable, environmentsTable, secretsTable, tokensTable } from "./sqlite-names.ts";
 import { openFilesTable } from "./sqlite-open-files.ts";
 import { processesTable } from "./sqlite-processes.ts";
 import { sandboxTable } from "./sqlite-sandboxes.ts";
@@ -24,6 +24,7 @@ export function openSqlite(path: string): Store {
   const transaction = transactionOn(database);
   return {
     apps: appsTable(database),
+    environments: environmentsTable(database),
     sandboxes: sandboxTable(database),
     processes: processesTable(database),
     mounts: mountsTable(database),

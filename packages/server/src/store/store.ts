@@ -2,6 +2,7 @@ import type { SandboxState } from "@atoll/protocol";
 import type {
   AnswerRow,
   AppRow,
+  EnvironmentRow,
   ImageRow,
   LayerRow,
   MountRow,
@@ -24,6 +25,7 @@ import type {
  */
 export interface Store {
   readonly apps: Apps;
+  readonly environments: Environments;
   readonly sandboxes: SandboxTable;
   readonly processes: ProcessesTable;
   readonly mounts: MountsTable;
@@ -47,6 +49,14 @@ export interface Apps {
   insert(row: AppRow): void;
   named(name: string): AppRow | undefined;
   list(): AppRow[];
+}
+
+export interface Environments {
+  insert(row: EnvironmentRow): void;
+  named(name: string): EnvironmentRow | undefined;
+  list(): EnvironmentRow[];
+  rename(id: string, name: string): void;
+  remove(id: string): void;
 }
 
 export interface SandboxTable {

@@ -15,7 +15,7 @@ import {
   AppStopRequestSchema,
 } from "../generated/apps_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
-import { checkEnvironment } from "./environments.ts";
+import { madeScope } from "../scope.ts";
 
 /** An app, or one run of it, which ends with the client that began it. */
 export interface Run {
@@ -39,8 +39,8 @@ export function appRunRpcs(core: Core): Rpcs {
   };
   return {
     AppCreate: unary(AppCreateRequestSchema, AppCreateResponseSchema, ({ description, environmentName }) => {
-      checkEnvironment(environmentName);
-      return { appId: `${apps.lookup(nameOf(description), true).id}R${randomText(16)}` };
+      const app = madeScope(core, environmentName).full(nameOf(description));
+      return { appId: `${apps.lookup(app, true).id}R${randomText(16)}` };
     }),
     AppPublish: unary(AppPublishRequestSchema, AppPublishResponseSchema, () => ({})),
     AppHeartbeat: unary(AppHeartbeatRequestSchema, EmptySchema, () => ({})),

@@ -13,8 +13,8 @@ import {
   AppListResponseSchema,
 } from "../generated/apps_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
+import { madeScope, namesOf, scopeOf } from "../scope.ts";
 import { runOf } from "./app-runs.ts";
-import { checkEnvironment, environmentName } from "./environments.ts";
 
 /** ObjectCreationType */
 const createIfMissing = 1;
@@ -25,20 +25,22 @@ export function appRpcs(core: Core): Rpcs {
   const { apps, sandboxes } = core;
   return {
     AppGetOrCreate: unary(AppGetOrCreateRequestSchema, AppGetOrCreateResponseSchema, (request) => {
-      checkEnvironment(request.environmentName);
-      const app = apps.lookup(request.appName, request.objectCreationType === createIfMissing);
-      return { appId: app.id, handleMetadata: { appId: app.id, description: app.name } };
+      const isMade = request.objectCreationType === createIfMissing;
+      const { full, environmentName } = (isMade ? madeScope : scopeOf)(core, request.environmentName);
+      const { id } = apps.lookup(full(request.appName), isMade);
+      return { appId: id, handleMetadata: { appId: id, description: request.appName, environmentName } };
     }),
     AppGetInfo: unary(AppGetInfoRequestSchema, AppGetInfoResponseSchema, ({ appId }) => {
       const { app } = runOf(core, appId);
-      return { info: { appId, description: app } };
+      const { own, environmentName } = namesOf(app);
+      return { info: { appId, description: own, environmentName } };
     }),
     AppGetByDeploymentName: unary(
       AppGetByDeploymentNameRequestSchema,
       AppGetByDeploymentNameResponseSchema,
       (request) => {
-        checkEnvironment(request.environmentName);
-        const found = apps.list().find(({ name }) => name === request.name);
+        const { full, environmentName } = scopeOf(core, request.environmentName);
+        const found = apps.list().find(({ name }) => name === full(request.name));
         return { environmentName, ...(found && { appId: found.id, lifecycle: lifecycleOf(found) }) };
       },
     ),
@@ -46,17 +48,20 @@ export function appRpcs(core: Core): Rpcs {
       lifecycle: lifecycleOf(apps.lookup(runOf(core, appId).app, false)),
     })),
     AppList: unary(AppListRequestSchema, AppListResponseSchema, (request) => {
-      checkEnvironment(request.environmentName);
+      const { own } = scopeOf(core, request.environmentName);
       const running = sandboxes.list({ tags: {}, all: false, limit: Number.MAX_SAFE_INTEGER - 1 }).items;
       return {
-        apps: apps.list().map(({ id, name, createdAt }) => ({
-          appId: id,
-          name,
-          description: name,
-          state: deployed,
-          createdAt: Date.parse(createdAt) / 1000,
-          nRunningTasks: running.filter(({ app }) => app === name).length,
-        })),
+        apps: apps
+          .list()
+          .filter(({ name }) => own(name) !== undefined)
+          .map(({ id, name, createdAt }) => ({
+            appId: id,
+            name: own(name) ?? "",
+            description: own(name) ?? "",
+            state: deployed,
+            createdAt: Date.parse(createdAt) / 1000,
+            nRunningTasks: running.filter(({ app }) => app === name).length,
+          })),
       };
     }),
   };

@@ -15,10 +15,11 @@ import {
 import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { StatusError } from "../grpc/status.ts";
 import { imageIdOf, imageOf } from "../ids.ts";
-import { checkEnvironment, environmentName } from "./environments.ts";
+import { madeScope, scopeOf } from "../scope.ts";
 
 /** Images that are there already: by id, and by the names they are published under. */
-export function imageNameRpcs({ images: { catalogue } }: Core): Rpcs {
+export function imageNameRpcs(core: Core): Rpcs {
+  const { catalogue } = core.images;
   return {
     ImageFromId: unary(ImageFromIdRequestSchema, ImageFromIdResponseSchema, async ({ imageId }, { signal }) => {
       await orNotFound(imageId, () => catalogue.get(imageOf(imageId), signal));
@@ -30,19 +31,21 @@ export function imageNameRpcs({ images: { catalogue } }: Core): Rpcs {
     }),
     ImagePublish: unary(ImagePublishRequestSchema, ImagePublishResponseSchema, async (request) => {
       const { id } = await orNotFound(request.imageId, () => catalogue.view(imageOf(request.imageId)));
-      catalogue.name(id, nameOf(request.tag, request.environmentName));
+      catalogue.name(id, madeScope(core, environmentOf(request)).full(ownName(request.tag)));
       return { imageId: request.imageId, revisionId: "" };
     }),
     ImageGetByTag: unary(ImageGetByTagRequestSchema, ImageGetByTagResponseSchema, async (request, { signal }) => {
-      const name = nameOf(request.tag, request.environmentName);
-      const { id } = await orNotFound(`'${name}'`, () => catalogue.get(name, signal));
+      const name = ownName(request.tag);
+      const full = scopeOf(core, environmentOf(request)).full(name);
+      const { id } = await orNotFound(`'${name}'`, () => catalogue.get(full, signal));
       return { imageId: imageIdOf(id) };
     }),
     ImageListTags: unary(ImageListTagsRequestSchema, ImageListTagsResponseSchema, (request) => {
-      checkEnvironment(request.environmentName);
+      const { own, environmentName } = scopeOf(core, request.environmentName);
       const items = catalogue.list().flatMap(({ id, names, createdAt }) => {
         const at = Date.parse(createdAt) / 1000;
-        return names.map((tag) => ({ tag, imageId: imageIdOf(id), createdAt: at, updatedAt: at }));
+        const tags = names.flatMap((name) => own(name) ?? []);
+        return tags.map((tag) => ({ tag, imageId: imageIdOf(id), createdAt: at, updatedAt: at }));
       });
       const isWanted = (item: (typeof items)[number]) =>
         item.tag.startsWith(request.tagPrefix) && (request.imageId === "" || item.imageId === request.imageId);
@@ -51,12 +54,18 @@ export function imageNameRpcs({ images: { catalogue } }: Core): Rpcs {
   };
 }
 
+interface Tagged {
+  readonly tag: string;
+  readonly environmentName: string;
+}
+
 /** A tag may name its environment first, as in main/name:tag. */
-function nameOf(tag: string, environment: string): string {
-  const slash = tag.lastIndexOf("/");
-  const prefix = tag.slice(0, Math.max(slash, 0)).split("/").at(-1) ?? "";
-  checkEnvironment(prefix || environment);
-  return tag.slice(slash + 1);
+function environmentOf({ tag, environmentName }: Tagged): string {
+  return tag.split("/").at(-2) || environmentName;
+}
+
+function ownName(tag: string): string {
+  return tag.slice(tag.lastIndexOf("/") + 1);
 }
 
 async function orNotFound<T>(image: string, find: () => T | Promise<T>): Promise<T> {

@@ -29,10 +29,10 @@ import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { StatusError } from "../grpc/status.ts";
 import { type Family, familyId, imageIdOf, imageOf, sandboxIdOf, taskIdOf } from "../ids.ts";
 import { genericResult } from "../result.ts";
+import { scopeOf } from "../scope.ts";
 import { routerAccess } from "./access.ts";
 import { runOf } from "./app-runs.ts";
 import { checkedName, sandboxCreate } from "./definition.ts";
-import { checkEnvironment } from "./environments.ts";
 import { imageWithMounts } from "./image-build.ts";
 import { openTunnels } from "./tunnels.ts";
 
@@ -51,7 +51,6 @@ const everything = Number.MAX_SAFE_INTEGER - 1;
 export function sandboxRpcs(core: Core): Rpcs {
   return {
     SandboxCreate: unary(SandboxCreateRequestSchema, SandboxCreateResponseSchema, async (request, call) => {
-      checkEnvironment(request.environmentName);
       const env = core.secrets.environment(request.definition?.secretIds ?? []);
       const { id, app } = await created(core, request, env, call);
       return { sandboxId: familyId(id, "v1"), metadata: metadata(core, app) };
@@ -115,18 +114,19 @@ function family(core: Core, of: Family, suffix: string): Rpcs {
       return { taskId: taskIdOf(id, of), ...(result && { taskResult: genericResult(result) }) };
     }),
     SandboxGetFromName: unary(SandboxGetFromNameRequestSchema, SandboxGetFromNameResponseSchema, (request) => {
-      checkEnvironment(request.environmentName);
-      const { appName: app, sandboxName: name, includeTerminated: all } = request;
+      const { appName, sandboxName: name, includeTerminated: all } = request;
+      const app = scopeOf(core, request.environmentName).full(appName);
       const [found] = sandboxes.list({ app, name, tags: {}, all, limit: 1 }).items;
-      if (!found) throw new AtollError("not_found", `cannot find a sandbox named "${name}" in the app "${app}"`);
+      if (!found) throw new AtollError("not_found", `cannot find a sandbox named "${name}" in the app "${appName}"`);
       return { sandboxId: familyId(found.id, of), metadata: metadata(core, found.app) };
     }),
     SandboxList: unary(SandboxListRequestSchema, SandboxListResponseSchema, (request) => {
-      checkEnvironment(request.environmentName);
+      const { own } = scopeOf(core, request.environmentName);
       const run = request.appId === "" ? undefined : runOf(core, request.appId);
       const tags = { ...tagsOf(request.tags), ...run?.tags };
       const { items } = sandboxes.list({ app: run?.app, tags, all: request.includeFinished, limit: everything });
-      return { sandboxes: page(items, request.beforeTimestamp).map((sandbox) => info(core, sandbox, of)) };
+      const wanted = items.filter(({ app }) => run !== undefined || own(app) !== undefined);
+      return { sandboxes: page(wanted, request.beforeTimestamp).map((sandbox) => info(core, sandbox, of)) };
     }),
     SandboxTagsSet: unary(SandboxTagsSetRequestSchema, EmptySchema, ({ sandboxId, tags }) => {
       sandboxes.setTags(sandboxIdOf(sandboxId), tagsOf(tags));

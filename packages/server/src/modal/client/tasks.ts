@@ -11,21 +11,22 @@ import {
 import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { sandboxOfTask, taskIdOf } from "../ids.ts";
 import { genericResult } from "../result.ts";
+import { namesOf, scopeOf } from "../scope.ts";
 import { runOf, sandboxesOfRun } from "./app-runs.ts";
-import { checkEnvironment } from "./environments.ts";
 
 /** What the command calls containers: the one task that each sandbox has. */
 export function taskRpcs(core: Core): Rpcs {
   const { apps, sandboxes } = core;
   return {
     TaskList: unary(TaskListRequestSchema, TaskListResponseSchema, ({ environmentName, appId }) => {
-      checkEnvironment(environmentName);
+      const scope = scopeOf(core, environmentName);
       const running = sandboxesOfRun(core, appId === "" ? undefined : runOf(core, appId));
+      const isWanted = ({ app }: Sandbox) => appId !== "" || scope.own(app) !== undefined;
       return {
-        tasks: running.map((sandbox) => ({
+        tasks: running.filter(isWanted).map((sandbox) => ({
           taskId: taskIdOf(sandbox.id, "v1"),
           appId: apps.lookup(sandbox.app, false).id,
-          appDescription: sandbox.app,
+          appDescription: namesOf(sandbox.app).own,
           ...timesOf(sandbox),
         })),
       };

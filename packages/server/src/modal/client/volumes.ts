@@ -20,7 +20,7 @@ import {
 } from "../generated/volumes_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { StatusError } from "../grpc/status.ts";
-import { checkEnvironment, environmentName } from "./environments.ts";
+import { madeScope, namesOf, type Scope, scopeOf } from "../scope.ts";
 
 /** ObjectCreationType */
 const creation = { lookUp: 0, ifMissing: 1, unlessExists: 2, ephemeral: 5 } as const;
@@ -29,7 +29,8 @@ const newest = 2;
 /** Of one answer, when the client does not say. */
 const mostListed = 100;
 
-export function volumeRpcs({ volumes, volumeMounts, sandboxes }: Core): Rpcs {
+export function volumeRpcs(core: Core): Rpcs {
+  const { volumes, volumeMounts, sandboxes } = core;
   /** Whoever commits or reloads from outside means all sandboxes that have it. */
   const inAll = async (volumeId: string, act: (sandboxId: string) => Promise<unknown>) => {
     const running = volumes.get(volumeId).usedBy.filter((id) => sandboxes.get(id).state === "running");
@@ -38,10 +39,11 @@ export function volumeRpcs({ volumes, volumeMounts, sandboxes }: Core): Rpcs {
   };
   return {
     VolumeGetOrCreate: unary(VolumeGetOrCreateRequestSchema, VolumeGetOrCreateResponseSchema, async (request) => {
-      checkEnvironment(request.environmentName);
+      const isFound = request.objectCreationType === creation.lookUp;
+      const scope = (isFound ? scopeOf : madeScope)(core, request.environmentName);
       if (request.version > newest)
         throw new AtollError("invalid_argument", `cannot make a volume of version ${request.version}`);
-      const { id } = await gotten(volumes, request);
+      const { id } = await gotten(volumes, request, scope);
       const described = metadata(volumes, id);
       return { volumeId: id, version: described.version, metadata: described };
     }),
@@ -50,13 +52,13 @@ export function volumeRpcs({ volumes, volumeMounts, sandboxes }: Core): Rpcs {
       metadata: metadata(volumes, volumeId),
     })),
     VolumeList: unary(VolumeListRequestSchema, VolumeListResponseSchema, (request) => {
-      checkEnvironment(request.environmentName);
+      const { own, environmentName } = scopeOf(core, request.environmentName);
       const { maxObjects = mostListed, createdBefore = 0 } = request.pagination ?? {};
       const items = volumes
         .list()
-        .filter(({ name }) => name !== undefined)
+        .filter(({ name }) => own(name) !== undefined)
         .map((volume) => ({
-          label: volume.name ?? "",
+          label: own(volume.name) ?? "",
           volumeId: volume.id,
           createdAt: Date.parse(volume.createdAt) / 1000,
           metadata: metadata(volumes, volume.id),
@@ -66,7 +68,8 @@ export function volumeRpcs({ volumes, volumeMounts, sandboxes }: Core): Rpcs {
       return { items: items.slice(0, maxObjects || mostListed), environmentName };
     }),
     VolumeRename: unary(VolumeRenameRequestSchema, EmptySchema, ({ volumeId, name }) => {
-      volumes.rename(volumeId, name);
+      const { environmentName } = namesOf(volumes.get(volumeId).name ?? "");
+      volumes.rename(volumeId, scopeOf(core, environmentName).full(name));
       return {};
     }),
     VolumeDelete: unary(VolumeDeleteRequestSchema, EmptySchema, async ({ volumeId }) => {
@@ -89,11 +92,12 @@ export function volumeRpcs({ volumes, volumeMounts, sandboxes }: Core): Rpcs {
 async function gotten(
   volumes: Volumes,
   { objectCreationType: how, deploymentName: name, version }: VolumeGetOrCreateRequest,
+  { full }: Scope,
 ): Promise<Volume> {
   const format = version || undefined;
   if (how === creation.ephemeral) return volumes.create(undefined, false, format);
-  if (how === creation.ifMissing) return volumes.lookup(name, true, undefined, format);
-  const found = volumes.list().find((volume) => volume.name === name);
+  if (how === creation.ifMissing) return volumes.lookup(full(name), true, undefined, format);
+  const found = volumes.list().find((volume) => volume.name === full(name));
   if (how === creation.lookUp) {
     if (found) return found;
     throw new StatusError("notFound", `Volume '${name}' not found`);
@@ -101,10 +105,10 @@ async function gotten(
   if (how !== creation.unlessExists)
     throw new AtollError("invalid_argument", `cannot create a volume: there is no way of creation ${how}`);
   if (found) throw new StatusError("alreadyExists", `Volume '${name}' already exists`);
-  return volumes.create(name, false, format);
+  return volumes.create(full(name), false, format);
 }
 
 function metadata(volumes: Volumes, volumeId: string) {
   const { name = "", createdAt, format } = volumes.row(volumeId);
-  return { version: format, name, creationInfo: { createdAt: createdAt / 1000 } };
+  return { version: format, name: namesOf(name).own, creationInfo: { createdAt: createdAt / 1000 } };
 }
