@@ -12,6 +12,7 @@ import {
 } from "../generated/logs_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { sandboxIdOf, sandboxOfTask, taskIdOf } from "../ids.ts";
+import { runOf } from "./app-runs.ts";
 
 const main = "main";
 /** FileDescriptor; 3 is what the platform says, which is nothing here. */
@@ -116,11 +117,11 @@ function rangeOf({ since, until, searchText }: Filter): LogRange {
   };
 }
 
-function sandboxesOf({ apps, sandboxes }: Core, { appId, taskId, sandboxId }: Filter): string[] {
+function sandboxesOf(core: Core, { appId, taskId, sandboxId }: Filter): string[] {
+  const { sandboxes } = core;
   const id = taskId !== "" ? sandboxOfTask(taskId) : sandboxId !== "" ? sandboxIdOf(sandboxId) : undefined;
   if (id !== undefined) return [sandboxes.get(id).id];
-  const app = apps.get(appId).name;
-  const all = sandboxes.list({ app, tags: {}, all: true, limit: Number.MAX_SAFE_INTEGER - 1 });
+  const all = sandboxes.list({ ...runOf(core, appId), all: true, limit: Number.MAX_SAFE_INTEGER - 1 });
   return all.items.map((sandbox) => sandbox.id).reverse();
 }
 
