@@ -235,7 +235,7 @@ export const ImageLogEntry = Type.Object(
 export const ImagePush = Type.Object(
   {
     reference: Type.String({ maxLength: 512, description: "HOST/NAME:TAG; names without a host are Docker Hub's." }),
-    secret: Type.Optional(Name),
+    secret: Type.Optional(ScopedName),
   },
   closed,
 );
