@@ -303,7 +303,7 @@ export type ImagePrune = {
 export type ImagePush = {
   /** HOST/NAME:TAG; names without a host are Docker Hub's. */
   readonly reference: string;
-  /** Letters, digits, '.', '_' and '-'; at most 64. */
+  /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly secret?: string | undefined;
 };
 
