@@ -38,7 +38,7 @@ describe("atoll create and the verbs on a sandbox", () => {
     assert.equal(await succeed("ls", "-q", "--app", app), two);
     assert.deepEqual((await succeed("ls", "-qa", "--app", app)).split("\n"), [two, one]);
     const table = (await succeed("ls", "--all", "--app", app)).split("\n");
-    assert.match(table[0] ?? "", /^ID +NAME +APP +STATE +ISOLATION +AGE +COMMAND$/);
+    assert.match(table[0] ?? "", /^ID +NAME +APP +STATE +ISOLATION +NETWORK +ADDRESS +AGE +COMMAND$/);
     assert.match(table[1] ?? "", new RegExp(`^${two} +- +${app} +running +(gvisor|container) `));
     assert.match(table[2] ?? "", /terminated \(137\)/);
   });
