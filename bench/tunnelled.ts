@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Socket, connect as tcpConnect } from "node:net";
-import { connect as tlsConnect } from "node:tls";
+import { createSecureContext, connect as tlsConnect } from "node:tls";
 import { defaultClient, type Isolation, Sandbox } from "@atoll/sdk";
 
 /** Opens a connection of its own at each call. */
@@ -59,6 +59,7 @@ export async function openService(isolation: Isolation): Promise<Service> {
     break;
   }
   const { certificate: ca = "" } = await defaultClient().request("tunnelAuthority", {});
+  const secureContext = createSecureContext({ ca });
   const tunnels = await sandbox.tunnels();
   const waysTo = (port: number): Ways => {
     const tunnel = tunnels[port];
@@ -68,7 +69,10 @@ export async function openService(isolation: Isolation): Promise<Service> {
       direct: () => opened(tcpConnect({ host: address, port, noDelay: true }), "connect"),
       tcp: () => opened(tcpConnect({ host: tcpHost, port: tcpPort, noDelay: true }), "connect"),
       tls: () =>
-        opened(tlsConnect({ host: "127.0.0.1", port: tunnel.port, servername: tunnel.host, ca }), "secureConnect"),
+        opened(
+          tlsConnect({ host: "127.0.0.1", port: tunnel.port, servername: tunnel.host, secureContext }),
+          "secureConnect",
+        ),
     };
   };
   const dispose = () => sandbox[Symbol.asyncDispose]();

@@ -35,8 +35,9 @@ export class Entrance {
     return remoteAddress !== undefined && this.#allowed.check(remoteAddress, isIPv6(remoteAddress) ? "ipv6" : "ipv4");
   }
 
-  /** Counts it until it closes, which is when the sandbox is over at the latest. */
+  /** Counts it until it closes, which is when the sandbox is over at the latest. Does nothing to one that is counted. */
   admit(client: Socket): void {
+    if (this.#clients.has(client) || client.destroyed) return;
     this.#clients.add(client);
     this.#changed(this);
     client.once("close", () => {

@@ -32,6 +32,8 @@ export interface GatewayOptions {
 
 const firstBytesMs = 1000;
 const handshakeMs = 10_000;
+/** How long a client may take to show a connect token. */
+const strangerMs = 30_000;
 /** Connections beyond the limit that are still told so. */
 const spare = 64;
 
@@ -173,14 +175,23 @@ export class Gateway {
     if (!entrance.isAllowed(client))
       return void this.#refuse(client, "not_allowed", notAllowed(client.remoteAddress ?? ""));
     if (!this.#hasRoom(entrance, client)) return;
-    if (!way.needsToken) return void this.#carry(client, way, true);
-    entrance.admit(client);
+    if (way.needsToken) this.#receive(client, way);
+    else void this.#carry(client, way, true);
+  }
+
+  /** Whoever shows no token is not counted, so that strangers keep no sandbox from being idle, and does not stay. */
+  #receive(client: TLSSocket, way: Way): void {
+    const timer = setTimeout(() => client.destroy(), strangerMs);
+    client.once("close", () => clearTimeout(timer));
+    const check = (token: string) => {
+      const grant = matching(openGrant(this.#options.key, token, Date.now()), way);
+      if (!grant) return undefined;
+      clearTimeout(timer);
+      way.entrance.admit(client);
+      return grant;
+    };
     const serve = client.alpnProtocol === "h2" ? serveHttp2 : serveHttp1;
-    serve(client, {
-      target: way,
-      signal: entrance.over.signal,
-      check: (token) => matching(openGrant(this.#options.key, token, Date.now()), way),
-    });
+    serve(client, { target: way, signal: way.entrance.over.signal, check });
   }
 
   #hasRoom(entrance: Entrance, client: Socket): boolean {

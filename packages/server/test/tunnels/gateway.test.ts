@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, connect as tcpConnect } from "node:net";
+import { createServer, type Socket, connect as tcpConnect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { connect, type TLSSocket } from "node:tls";
+import { connect, createSecureContext, type TLSSocket } from "node:tls";
 import { Worker } from "node:worker_threads";
 import { Authority } from "../../src/certificates/authority.ts";
+import { sealGrant } from "../../src/tunnels/connect-token.ts";
 import { GatewayLink } from "../../src/tunnels/gateway-link.ts";
 import type { GatewayStart, Plan } from "../../src/tunnels/gateway-messages.ts";
 import { labelOf, tunnelKey } from "../../src/tunnels/labels.ts";
@@ -20,7 +21,7 @@ async function gateway(t: TestContext, limits: { maxConnections?: number; maxSan
   const directory = await mkdtemp(join(tmpdir(), "atoll-gateway-"));
   t.after(() => rm(directory, { recursive: true }));
   const options = { commonName: "test", permitted: ["localhost"] };
-  const ca = Authority.in(directory, options).certificate;
+  const secureContext = createSecureContext({ ca: Authority.in(directory, options).certificate });
   const config = { host: "127.0.0.1", port: 0, domain: "localhost", maxConnections: 8000, maxSandboxConnections: 4000 };
   const workerData: GatewayStart = { config: { ...config, ...limits }, key, authority: { directory, options } };
   const threads: Worker[] = [];
@@ -37,20 +38,25 @@ async function gateway(t: TestContext, limits: { maxConnections?: number; maxSan
   });
   t.after(() => link.close());
   await link.listen(0);
-  const connected = async (sandboxId: string, port: number): Promise<TLSSocket> => {
-    const servername = `${labelOf(key, sandboxId, port)}.localhost`;
-    const socket = connect({ host: "127.0.0.1", port: link.port, servername, ca });
+  const connected = (sandboxId: string, port: number) => connectedTo(labelOf(key, sandboxId, port));
+  const connectedTo = async (label: string): Promise<TLSSocket> => {
+    const servername = `${label}.localhost`;
+    const socket = connect({ host: "127.0.0.1", port: link.port, servername, secureContext });
     t.after(() => socket.destroy());
     socket.on("error", () => socket.destroy());
     await once(socket, "secureConnect");
     return socket;
   };
-  return { link, threads, warnings, counts, connected };
+  return { link, threads, warnings, counts, connected, connectedTo };
 }
 
 /** Sends back what comes. @returns its port */
-async function echo(t: TestContext): Promise<number> {
-  const server = createServer((socket) => socket.on("error", () => socket.destroy()).pipe(socket));
+const echo = (t: TestContext) => service(t, (socket) => socket.pipe(socket));
+/** Takes what comes, and never answers. @returns its port */
+const silence = (t: TestContext) => service(t, (socket) => socket.resume());
+
+async function service(t: TestContext, act: (socket: Socket) => void): Promise<number> {
+  const server = createServer((socket) => act(socket.on("error", () => socket.destroy())));
   server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 });
   t.after(() => server.close());
   await once(server, "listening");
@@ -139,6 +145,21 @@ test("a sandbox that is over takes its connections and its ports along, and leav
     return failed === true;
   });
   await until("it is counted", () => counts.get("sb-1") === 0 && counts.get("sb-2") === 1);
+});
+
+test("a client of a door counts from when it shows a token on", async (t) => {
+  const { link, counts, connectedTo } = await gateway(t);
+  const port = await silence(t);
+  const plan = planFor("sb-1", port);
+  await link.open(plan);
+  const door = `${plan.door}-${port}`;
+  const [stranger, guest] = [await connectedTo(door), await connectedTo(door)];
+  const token = sealGrant(key, { sandboxId: "sb-1", port, expiresAt: Date.now() + limitMs });
+  guest.write(`GET / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`);
+  await until("the guest is counted", () => counts.get("sb-1") === 1);
+  assert.match(await answered(stranger, "GET / HTTP/1.1\r\nhost: x\r\n\r\n"), /^HTTP\/1.1 401 /);
+  guest.destroy();
+  await until("nobody is counted", () => counts.get("sb-1") === 0);
 });
 
 test("a gateway whose thread has failed is started again under the same addresses", async (t) => {
