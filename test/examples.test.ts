@@ -31,6 +31,7 @@ const expected: { readonly [program: string]: string | RegExp } = {
   "idle-timeout": "in use for longer than that\n\nEnded: idle_timed_out\n",
   jupyter: /^Jupyter URL: https:\/\/[a-z2-7]{26}\.localhost:\d+\/tree\?token=\S{36}\n$/,
   poll: "Still running\nCompleted with 0\n",
+  "private-network": "the worker: HTTP/1.0 200 OK\na stranger: does not reach it\n",
   "python-repl": /the answer is 42[\s\S]*\n1\.5[\s\S]*\nexit code: 0\n$/,
   readiness: "status: 200\n\n",
   "run-tests": /test_sum PASSED[\s\S]*test_wrong FAILED[\s\S]*1 failed, 1 passed[\s\S]*\nExit code: 1\n$/,

@@ -11,10 +11,13 @@ export interface Question {
   readonly name: string;
   readonly type: number;
   readonly class: number;
+  /** All of it, for one who passes it on. */
+  readonly message: Buffer;
+  readonly protocol: "udp" | "tcp";
 }
 
-/** @returns undefined for a name that this source does not know of */
-export type Source = (client: Client, question: Question) => Promise<Answer | undefined> | undefined;
+/** @returns an answer, or all the bytes of one; undefined for a name that this source does not know of */
+export type Source = (client: Client, question: Question) => Promise<Answer | Buffer | undefined> | undefined;
 
 /** Not a refusal: that would have programs ask again and wait, or ask another server, which is this one too. */
 const noSuchName: Answer = { code: codes.noSuchName };
@@ -23,7 +26,7 @@ export function answers(
   clients: Clients,
   sources: readonly Source[],
   journal: Journal,
-): (address: string, question: Question) => Promise<Answer> {
+): (address: string, question: Question) => Promise<Answer | Buffer> {
   return async (address, question) => {
     const client = clients.get(address);
     if (!client || question.class !== classIn) return { code: codes.refused };

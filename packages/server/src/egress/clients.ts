@@ -1,7 +1,7 @@
 /** The sandboxes that the egress program serves, by the address that their packets come from: the gateway checks that it is theirs. */
 import type { BlockList } from "node:net";
 import { Domains } from "../network/domains.ts";
-import type { ClientPolicy } from "./control.ts";
+import type { ClientPolicy, Member } from "./control.ts";
 import { listOfIntervals } from "./forbidden.ts";
 
 /** A connection that is to end when it may not reach one of its names any more. */
@@ -16,6 +16,7 @@ export interface Client {
   readonly ranges: BlockList;
   /** Its policy has become open: new connections pass by, and what is open goes on. */
   readonly isOpen: boolean;
+  readonly member: Member | undefined;
   readonly passages: Set<Passage>;
 }
 
@@ -26,6 +27,15 @@ export class Clients {
     return this.#clients.get(address);
   }
 
+  /**
+   * Address of the member of that name; of two, for a moment while one is being removed, the later.
+   * @param network its number
+   */
+  memberNamed(name: string, network: number): string | undefined {
+    const found = [...this.#clients].findLast(([, { member }]) => member?.number === network && member.name === name);
+    return found?.[0];
+  }
+
   /** @param policy undefined when the address is nobody's any more */
   set(address: string, policy: ClientPolicy | undefined): void {
     const passages = this.#clients.get(address)?.passages ?? new Set<Passage>();
@@ -34,8 +44,8 @@ export class Clients {
       for (const passage of [...passages]) passage.end();
       return;
     }
-    const { domains, intervals, isOpen = false } = policy;
-    const client = { domains: new Domains(domains), ranges: listOfIntervals(intervals), isOpen, passages };
+    const { domains, intervals, isOpen = false, member } = policy;
+    const client = { domains: new Domains(domains), ranges: listOfIntervals(intervals), isOpen, member, passages };
     this.#clients.set(address, client);
     for (const passage of [...passages])
       if (![...passage.names].every((name) => isAllowed(client, name))) passage.end();

@@ -10,6 +10,18 @@ export interface ClientPolicy {
   readonly intervals: readonly string[];
   /** It may reach everything by now, without this program: what is open goes on. */
   readonly isOpen?: boolean;
+  readonly member?: Member | undefined;
+}
+
+/** The private network that a sandbox is in. */
+export interface Member {
+  readonly number: number;
+  /** Names of members may be written below it. */
+  readonly domain: string;
+  /** Its own name, in lower case. */
+  readonly name: string | undefined;
+  /** Servers that it may ask for other names. */
+  readonly nameServers: readonly string[];
 }
 
 export interface Settings {

@@ -85,6 +85,13 @@ export function encodeAnswer(query: Query, { code, addresses = [], ttlSeconds = 
   return Buffer.concat([header(query.id, code, query.isRecursionDesired, 1, given.length), query.question, ...records]);
 }
 
+/** As it goes over TCP (RFC 1035, 4.2.2). */
+export function withLength(message: Buffer): Buffer {
+  const prefix = Buffer.alloc(2);
+  prefix.writeUInt16BE(message.length);
+  return Buffer.concat([prefix, message]);
+}
+
 export function encodeRefusal(id: number, code: Code): Buffer {
   return header(id, code, false, 0, 0);
 }

@@ -10,6 +10,7 @@ import { Door } from "./door.ts";
 import { Forbidden } from "./forbidden.ts";
 import { Journal } from "./journal.ts";
 import { lookup as lookupAt } from "./lookup.ts";
+import { memberNames, relayedNames } from "./members.ts";
 import { serveNames } from "./name-server.ts";
 import { serveWeb } from "./web.ts";
 
@@ -36,7 +37,8 @@ async function take(socket: Socket, message: ToEgress): Promise<void> {
 async function serve(socket: Socket, { nameServers, subnet }: Settings): Promise<void> {
   const lookup = lookupAt(nameServers);
   const forbidden = new Forbidden(subnet);
-  await serveNames(answers(clients, [allowedNames(lookup, forbidden)], journal));
+  const sources = [memberNames(clients), allowedNames(lookup, forbidden), relayedNames()];
+  await serveNames(answers(clients, sources, journal));
   await serveWeb(clients, new Door({ clients, lookup, forbidden, journal }));
   becomeNobody();
   setInterval(() => report(socket), reportMs);

@@ -4,10 +4,10 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { egressPorts } from "../network/rules.ts";
 import type { Question } from "./answers.ts";
-import { type Answer, codes, decodeQuery, encodeAnswer, encodeRefusal } from "./dns-message.ts";
+import { type Answer, codes, decodeQuery, encodeAnswer, encodeRefusal, withLength } from "./dns-message.ts";
 import { listening, untilFree } from "./listening.ts";
 
-type Answerer = (address: string, question: Question) => Promise<Answer>;
+type Answerer = (address: string, question: Question) => Promise<Answer | Buffer>;
 
 /** Of one sandbox; what it asks beyond is not answered, and asked again by whoever needs it. */
 const questionsAtOnce = 64;
@@ -16,12 +16,13 @@ const idleMs = 10_000;
 
 export async function serveNames(answer: Answerer): Promise<void> {
   const asked = new Counts(questionsAtOnce);
-  const respond = async (address: string, message: Buffer): Promise<Buffer | undefined> => {
+  const respond: Respond = async (address, message, protocol) => {
     const query = decodeQuery(message);
     if (query === undefined || "refusal" in query) return query && encodeRefusal(query.id, query.refusal);
     if (!asked.take(address)) return undefined;
     try {
-      return encodeAnswer(query, await answer(address, query));
+      const answered = await answer(address, { ...query, message, protocol });
+      return Buffer.isBuffer(answered) ? answered : encodeAnswer(query, answered);
     } catch {
       return encodeAnswer(query, { code: codes.failed });
     } finally {
@@ -31,13 +32,13 @@ export async function serveNames(answer: Answerer): Promise<void> {
   await Promise.all([serveDatagrams(respond), serveStreams(respond)]);
 }
 
-type Respond = (address: string, message: Buffer) => Promise<Buffer | undefined>;
+type Respond = (address: string, message: Buffer, protocol: Question["protocol"]) => Promise<Buffer | undefined>;
 
 async function serveDatagrams(respond: Respond): Promise<void> {
   const socket = await boundSocket();
   socket.on("error", () => undefined); // such as an answer to a sandbox that has ended
   socket.on("message", async (message, { address, port: from }) => {
-    const response = await respond(address, message);
+    const response = await respond(address, message, "udp");
     // Nobody is there to be told that it did not arrive.
     if (response) socket.send(response, from, address, () => undefined);
   });
@@ -66,7 +67,7 @@ async function serveStreams(respond: Respond): Promise<void> {
   await listening(server, egressPorts.names);
 }
 
-/** Messages have their length in front of them (RFC 1035, 4.2.2); one is answered before the next is read. */
+/** One is answered before the next is read. */
 async function serveStream(socket: Socket, address: string, respond: Respond): Promise<void> {
   let pending = Buffer.alloc(0);
   try {
@@ -74,12 +75,10 @@ async function serveStream(socket: Socket, address: string, respond: Respond): P
       pending = Buffer.concat([pending, bytes]);
       while (pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE(0)) {
         const length = pending.readUInt16BE(0);
-        const response = await respond(address, pending.subarray(2, 2 + length));
+        const response = await respond(address, pending.subarray(2, 2 + length), "tcp");
         pending = pending.subarray(2 + length);
         if (!response) return void socket.destroy();
-        const prefix = Buffer.alloc(2);
-        prefix.writeUInt16BE(response.length);
-        socket.write(Buffer.concat([prefix, response]));
+        socket.write(withLength(response));
       }
     }
   } catch {

@@ -27,9 +27,9 @@ export interface Engine {
 
   /**
    * Has the holder reach what the policy says from now on, on open connections too. It is open when it is prepared.
-   * @param network number of a private network: those that have the same one reach each other, whatever their policies
+   * @param membership of a private network: its members reach each other by address and name, whatever their policies
    */
-  setNetwork(record: HolderRecord, policy: NetworkPolicy, network?: number): Promise<void>;
+  setNetwork(record: HolderRecord, policy: NetworkPolicy, membership?: Membership): Promise<void>;
 
   /**
    * Gives nothing that a record of an earlier server names to anyone else, until it is destroyed. Comes before anything is made, for every
@@ -91,6 +91,17 @@ export interface Claim {
   /** What CDI specifications say about the devices given to the sandbox. */
   readonly devices: readonly DeviceNode[];
   readonly mounts: readonly BindMount[];
+  /** Name of its private network. */
+  readonly network?: string | undefined;
+}
+
+/** A sandbox's place in a private network. */
+export interface Membership {
+  readonly network: string;
+  /** Tells the network from all others. */
+  readonly number: number;
+  /** What other members find it by. */
+  readonly name?: string | undefined;
 }
 
 export interface Limits {

@@ -49,7 +49,7 @@ export class Egress implements TrafficSource {
    * @param policy undefined for one that reaches nothing by name
    */
   async set(address: string, policy: ClientPolicy | undefined): Promise<void> {
-    const isNeeded = policy !== undefined && !policy.isOpen;
+    const isNeeded = policy !== undefined && (!policy.isOpen || policy.member !== undefined);
     if (!isNeeded && !this.#policies.has(address)) return;
     if (policy) this.#policies.set(address, policy);
     else this.#policies.delete(address);

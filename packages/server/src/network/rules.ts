@@ -1,5 +1,7 @@
 /** nftables rule sets, as text for `nft -f`: pure. Both are replaced whole in one transaction. */
 
+import { gatewayAddress } from "./subnet.ts";
+
 /** Where the egress program listens in the gateway. The first three are those that clients mean; the last is for who asks for a proxy by name. */
 export const egressPorts = { names: 53, http: 80, tls: 443, proxy: 3128 } as const;
 
@@ -102,6 +104,9 @@ table inet atoll {
     type filter hook input priority filter; policy accept;
     iifname @joined meta l4proto icmp accept
     iifname @named meta l4proto { tcp, udp } th dport ${names} accept
+    meta mark set 0
+    meta mark set iifname map @network
+    meta mark != 0 ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport ${names} accept
     iifname @proxied tcp dport ${web} accept
     iifname @joined ct state established tcp dport ${web} accept
     iifname ${slots} reject with icmpx admin-prohibited

@@ -1,5 +1,6 @@
 /** Private networks are what their members say: there is one for as long as a sandbox names it. Pure. */
 import type { PrivateNetwork, SandboxCreate } from "@atoll/protocol";
+import type { Membership } from "../engine/engine.ts";
 import { AtollError } from "../error.ts";
 import type { SandboxRow } from "../store/rows.ts";
 
@@ -42,13 +43,9 @@ export function networkOf(
   return membersOf(app, name, present)[0]?.spec.network ?? { name, number: sequence };
 }
 
-/** Where a name leads for the sandbox that has `address`; undefined when it is no member's. */
-export function addressOf(name: string, address: string, running: readonly SandboxRow[]): string | undefined {
-  const asking = running.find((row) => row.holder?.address === address);
-  const number = asking?.spec.network?.number;
-  if (number === undefined) return undefined;
-  return running.find((row) => row.spec.network?.number === number && row.name?.toLowerCase() === name.toLowerCase())
-    ?.holder?.address;
+/** What the engine is told of it. */
+export function membershipOf({ spec, name }: SandboxRow): Membership | undefined {
+  return spec.network && { network: spec.network.name, number: spec.network.number, name };
 }
 
 export function privateNetworks(running: readonly SandboxRow[], app: string | undefined): PrivateNetwork[] {

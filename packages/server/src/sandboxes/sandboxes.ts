@@ -13,7 +13,7 @@ import { environmentOf, networkPolicyOf, withDefaults } from "./defaults.ts";
 import { destroy, finish } from "./ending.ts";
 import { environmentPurpose, LiveSandbox } from "./live-sandbox.ts";
 import { checkPorts } from "./ports.ts";
-import { checkMemberName, networkOf, privateNetworks } from "./private-networks.ts";
+import { checkMemberName, membershipOf, networkOf, privateNetworks } from "./private-networks.ts";
 import { probeUntilReady } from "./readiness.ts";
 import { Reconciler } from "./reconcile.ts";
 import { isPlatformFailure, start } from "./starting.ts";
@@ -173,12 +173,16 @@ export class Sandboxes {
   }
 
   /** @throws AtollError conflict when another has the name in its app, sandbox_finished */
-  rename(id: string, name: string): Sandbox {
+  async rename(id: string, name: string): Promise<Sandbox> {
     const live = this.#running(id, "name");
     if (live.row.name === name) return this.get(id);
     this.#checkName(live.row.app, name, live.row.spec.network?.name, live);
-    live.row.name = name;
+    const { row, context } = live;
+    row.name = name;
     live.save();
+    // Members of its private network find it by its name.
+    if (row.holder && row.spec.network)
+      await context.levels.engine(row.spec.isolation).setNetwork(row.holder, row.networkPolicy, membershipOf(row));
     return this.get(id);
   }
 
@@ -191,8 +195,7 @@ export class Sandboxes {
     const live = this.#running(id, "change the network policy of");
     const { row, context } = live;
     // One that is still being prepared is given the policy of its row.
-    if (row.holder)
-      await context.levels.engine(row.spec.isolation).setNetwork(row.holder, policy, row.spec.network?.number);
+    if (row.holder) await context.levels.engine(row.spec.isolation).setNetwork(row.holder, policy, membershipOf(row));
     row.networkPolicy = networkPolicyOf(policy);
     live.save();
     return this.get(id);

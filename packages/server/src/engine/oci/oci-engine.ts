@@ -12,10 +12,12 @@ import { copyUpper, letGoOfUpper, loopDevice, removeFromDisk, removeMountPoints 
 import { makeWritable, removeWritable } from "../../layers/writable.ts";
 import type { Egress } from "../../network/egress.ts";
 import type { Gateway } from "../../network/gateway.ts";
+import { asMember, domainOf } from "../../network/membership.ts";
 import { clientPolicy, outbound } from "../../network/outbound.ts";
 import type { NetworkPolicies } from "../../network/policies.ts";
 import { resolvConf } from "../../network/resolver.ts";
 import type { NetworkSlots, Slot } from "../../network/slots.ts";
+import { gatewayAddress } from "../../network/subnet.ts";
 import type {
   Claim,
   ClaimedRoot,
@@ -24,6 +26,7 @@ import type {
   Holder,
   HolderEnd,
   HolderRecord,
+  Membership,
   Mount,
   Mounted,
   PrepareRequest,
@@ -168,9 +171,8 @@ export class OciEngine implements Engine {
     await mkdir(bundle, { mode: 0o700 });
     await mkdir(this.#mountPoints(key));
     await mkdir(join(controlDirectory, basename(laterMounts)), { recursive: true });
-    const { nameServers, search } = this.#machine.gateway.resolver;
     await writeFile(join(bundle, "config.json"), JSON.stringify(spec));
-    await writeFile(join(bundle, "resolv.conf"), resolvConf({ nameServers, search }), { mode: 0o644 });
+    await this.#writeResolvConf(bundle, undefined);
     await writeFile(join(bundle, "hosts"), hosts(key, slot.address), { mode: 0o644 });
     signal.throwIfAborted();
     const process = await this.#runtime.start(
@@ -179,6 +181,16 @@ export class OciEngine implements Engine {
     );
     this.#processes.set(key, process);
     return { process, rootPid: await this.#runtime.rootPid(key, process.pid) };
+  }
+
+  /** A member asks the gateway, which knows the members; the network's own domain comes before what the machine searches. */
+  #writeResolvConf(bundle: string, network: string | undefined): Promise<void> {
+    const { nameServers, search } = this.#machine.gateway.resolver;
+    const resolver =
+      network === undefined
+        ? { nameServers, search }
+        : { nameServers: [gatewayAddress], search: [domainOf(network), ...search] };
+    return writeFile(join(bundle, "resolv.conf"), resolvConf(resolver), { mode: 0o644 });
   }
 
   #record(request: PrepareRequest, started: StartedHolder, slot: Slot, uidBase: number): HolderRecord {
@@ -208,6 +220,7 @@ export class OciEngine implements Engine {
     this.#limit(record.key, claim);
     const attachment = this.#attachment(record);
     const bundle = join(this.#machine.places.bundles, record.key);
+    if (claim.network !== undefined) await this.#writeResolvConf(bundle, claim.network);
     const rootId = Number(record.details.uidBase);
     const binds = bindsOf(claim, {
       bundle,
@@ -233,11 +246,13 @@ export class OciEngine implements Engine {
     for (const { cgroupRule } of claim.devices) this.#machine.cgroups.allowDevice(key, cgroupRule);
   }
 
-  async setNetwork({ details }: HolderRecord, policy: NetworkPolicy, network?: number): Promise<void> {
-    const { egress, policies } = this.#machine;
+  async setNetwork({ details }: HolderRecord, policy: NetworkPolicy, membership?: Membership): Promise<void> {
+    const { egress, gateway, policies } = this.#machine;
+    const [wanted, client] = [{ ...outbound(policy), network: membership?.number }, clientPolicy(policy)];
+    const known = membership ? asMember(client, membership, wanted, gateway.resolver.nameServers) : client;
     // First, so that no packet is led to it that it would know nothing of.
-    await egress.set(String(details.address), clientPolicy(policy));
-    await policies.set(String(details.slot), { ...outbound(policy), network });
+    await egress.set(String(details.address), known);
+    await policies.set(String(details.slot), wanted);
   }
 
   reserve(record: HolderRecord): void {

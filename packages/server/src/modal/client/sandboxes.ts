@@ -71,14 +71,14 @@ export function sandboxRpcs(core: Core): Rpcs {
         commandRouterAccess,
       };
     }),
-    SandboxSetName: unary(SandboxSetNameRequestSchema, SandboxSetNameResponseSchema, ({ sandboxId, name }) => {
+    SandboxSetName: unary(SandboxSetNameRequestSchema, SandboxSetNameResponseSchema, async ({ sandboxId, name }) => {
       const { id, name: present = name } = core.sandboxes.get(sandboxIdOf(sandboxId));
       if (present !== name)
         throw new StatusError(
           "failedPrecondition",
           `cannot name the sandbox ${id} "${name}": it is named "${present}"`,
         );
-      core.sandboxes.rename(id, checkedName(name));
+      await core.sandboxes.rename(id, checkedName(name));
       return {};
     }),
     ...family(core, "v1", ""),
