@@ -216,7 +216,9 @@ static int run_detached(const struct serve *serve) {
 
 static int usage(void) {
   fputs("usage: launcher serve --socket PATH [--pidfile PATH] [--detach]\n"
-        "       launcher enter --socket PATH -- COMMAND...\n",
+        "       launcher enter --socket PATH -- COMMAND...\n"
+        "       launcher within DISK COMMAND...\n"
+        "       launcher clone FREEZER DEVICE DISK CLONE\n",
         stderr);
   return EXIT_USAGE;
 }
@@ -252,6 +254,10 @@ static bool parse(int argc, char **argv, struct serve *serve) {
 
 int main(int argc, char **argv) {
   struct serve serve = {0};
+  if (argc > 3 && strcmp(argv[1], "within") == 0)
+    return within(argv + 2);
+  if (argc == 6 && strcmp(argv[1], "clone") == 0)
+    return clone_disk(argv + 2);
   if (argc < 2 || !parse(argc - 1, argv + 1, &serve))
     return usage();
   char **rest = argv + 1 + optind;

@@ -210,9 +210,14 @@ struct failure keep_capabilities(void);
 struct failure mount_run(const struct mount_request *request, uint64_t *mount);
 struct failure unmount_run(const struct unmount_request *request);
 
-/* launcher_writable.c: detached mounts of the ext4 file system in a file, and of what holds a writable layer */
+/* launcher_writable.c: detached mounts of the ext4 file system in a file or a device, and of what holds a writable layer */
 struct failure writable_mount(const char *path, int *mount);
+struct failure disk_mount(const char *path, int *mount);
 struct failure writable_open(const char *path, const char *place, int *mount);
+
+/* launcher_disk.c: what is done with a sandbox's disk, as programs of their own */
+int within(char **argv);
+int clone_disk(char **argv);
 
 /* launcher_overlay.c: a detached overlay. `user_namespace` is -1 when nothing is mapped. */
 struct stack {

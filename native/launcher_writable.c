@@ -86,7 +86,7 @@ static struct failure make_directories(int mount, const char *place) {
   return SUCCESS;
 }
 
-struct failure writable_mount(const char *path, int *mount) {
+static struct failure mount_file(const char *path, int *mount) {
   char device_path[32];
   int device = loop_attach(path, device_path, sizeof device_path);
   if (device < 0)
@@ -94,9 +94,23 @@ struct failure writable_mount(const char *path, int *mount) {
   *mount = mount_ext4(device_path);
   int error = errno;
   close(device); /* from here on the mount is its only user */
-  if (*mount < 0)
-    return failure_of(error, "mount %s", path);
-  return make_directories(*mount, ".");
+  return *mount >= 0 ? SUCCESS : failure_of(error, "mount %s", path);
+}
+
+struct failure writable_mount(const char *path, int *mount) {
+  struct failure failure = mount_file(path, mount);
+  return failure.error ? failure : make_directories(*mount, ".");
+}
+
+/* The kernel has one instance of a file system however often its device is mounted. */
+struct failure disk_mount(const char *path, int *mount) {
+  struct stat found;
+  if (stat(path, &found) != 0)
+    return failure_of(errno, "look at %s", path);
+  if (!S_ISBLK(found.st_mode))
+    return mount_file(path, mount);
+  *mount = mount_ext4(path);
+  return *mount >= 0 ? SUCCESS : failure_of(errno, "mount %s", path);
 }
 
 /* Of a place of several names, all are made. */
@@ -112,7 +126,7 @@ static bool make_place(int mount, const char *place) {
   return make_directory(mount, path, 0700);
 }
 
-/* The kernel has one instance of a file system however often its device is mounted. Sandboxes see nothing of a disk but `upper`. */
+/* Sandboxes see nothing of a disk but `upper`. */
 struct failure writable_open(const char *path, const char *place, int *mount) {
   struct stat found;
   if (stat(path, &found) != 0)

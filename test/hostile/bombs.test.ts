@@ -1,6 +1,6 @@
 /** Programs that take all they can get: contained, called what they are, and felt by no other sandbox of the same server. */
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { Sandbox } from "@atoll/sdk";
@@ -57,7 +57,9 @@ eachIsolation((isolation) => {
       const { stderr } = await shell(sandbox, `head -c 200000000 /dev/zero > ${directory}/fill-it`);
       assert.match(stderr, /No space left/);
     }
-    const disk = join(process.env.ATOLL_STATE_DIR ?? "", "store/disks", `${sandbox.id.slice(3)}.ext4`);
+    const state = process.env.ATOLL_STATE_DIR ?? "";
+    const launcher = readFileSync(join(state, "run/launcher.pid"), "utf8");
+    const disk = join("/proc", launcher, "root", state, "store/disks", `${sandbox.id.slice(3)}.ext4`);
     assert.ok(statSync(disk).blocks * 512 <= 64 * MiB, "on the host it is no larger than its limit");
     await assertUndisturbed();
     const alive = await shell(sandbox, "rm /fill-it /tmp/fill-it; echo alive > /root/alive; cat /root/alive");

@@ -108,6 +108,8 @@ const engines = await openEngines(
   faulty(launcher),
   {
     stateDirectory: state,
+    launcherBinary: join(checkout, "native/build/launcher"),
+    diskStore: "auto",
     initBinary: join(checkout, "native/build/init"),
     runscBinary: runsc,
     crunBinary: await findProgram("crun"),

@@ -46,7 +46,8 @@ async function look(watched: Watched): Promise<Snapshot> {
     hostLinks: (await output("ip", "-o", "link")).filter((line) => line.includes(instance)).map(nameOfLink),
     hostRules: await output("nft", "-s", "list", "table", "inet", `atoll_${instance}`),
     cgroups: cgroups(instance),
-    files: files(directory),
+    // As the launcher sees it: the disks may be on a file system of their own.
+    files: files(`/proc/${launcherPid}/root${directory}`),
     loopDevices: (await output("losetup", "-l", "-n", "-O", "BACK-FILE")).filter((line) => line.includes(directory)),
     launcherDescriptors: descriptors(launcherPid),
     daemonDescriptors: daemonPid === undefined ? [] : descriptors(daemonPid),

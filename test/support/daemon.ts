@@ -181,7 +181,10 @@ export async function stateDirectory(): Promise<string> {
   const layers = process.env.ATOLL_BASE_IMAGE_CACHE || usualLayers;
   const tools = join(dirname(dirname(layers)), "tools");
   await mkdir(join(directory, "tools"));
-  if (existsSync(join(tools, "runsc"))) await run("cp", ["-al", join(tools, "runsc"), join(directory, "tools/runsc")]);
+  // A link where that can be.
+  const copy = 'cp -al "$1" "$2" || cp -a "$1" "$2"';
+  if (existsSync(join(tools, "runsc")))
+    await run("sh", ["-c", copy, "sh", join(tools, "runsc"), join(directory, "tools/runsc")]);
   const argv = [...nodeFlags, setup, "setup", "--state-dir", directory];
   try {
     await run(process.execPath, argv, { env: { ...process.env, ATOLL_BASE_IMAGE_CACHE: layers } });

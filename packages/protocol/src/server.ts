@@ -8,6 +8,17 @@ export const IsolationStatus = Type.Object(
   closed,
 );
 
+export const DiskStore = Type.Object(
+  {
+    kind: Type.Union([Type.Literal("reflinks"), Type.Literal("image"), Type.Literal("plain")], {
+      description:
+        "Whether sandboxes' disks are on a file system with reflinks, on one that the server made in a file, or in a plain directory, where a snapshot takes as long as its copy.",
+    }),
+    reason: Type.Optional(Type.String({ description: "Why it is plain." })),
+  },
+  closed,
+);
+
 export const Status = Type.Object(
   {
     version: Type.String(),
@@ -21,6 +32,7 @@ export const Status = Type.Object(
       closed,
     ),
     gpus: Type.Array(Type.String(), { description: "CDI names of the devices on this machine." }),
+    disks: DiskStore,
   },
   closed,
 );
@@ -49,6 +61,7 @@ export const GcReport = Type.Object(
 );
 
 export type IsolationStatus = Static<typeof IsolationStatus>;
+export type DiskStore = Static<typeof DiskStore>;
 export type Status = Static<typeof Status>;
 export type GcReport = Static<typeof GcReport>;
 

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { type MapEntry, parseImageMap } from "./images/registry/image-map.ts";
+import type { DiskStoreChoice } from "./layers/disk-store.ts";
 import { type TunnelConfig, tunnelConfig } from "./tunnels/tunnel-config.ts";
 
 /** How the daemon runs, read once from the environment. */
@@ -28,6 +29,7 @@ export interface Config {
   readonly nameServers: readonly string[];
   /** Most bytes that a sandbox may write to its disk, when it asks for no limit of its own. */
   readonly defaultDiskBytes: number;
+  readonly diskStore: DiskStoreChoice;
   /** Network slots kept ready for sandboxes to come. */
   readonly readySlots: number;
   /** Sandboxes of each isolation level that are prepared ahead of time. */
@@ -65,6 +67,7 @@ export function configFrom(env: Environment): Config {
     subnet: env.ATOLL_SUBNET || undefined,
     nameServers: nameServers(env),
     defaultDiskBytes: count(env, "ATOLL_DEFAULT_DISK", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
+    diskStore: oneOf(env, "ATOLL_DISK_STORE", "auto", ["auto", "directory"]),
     poolSize: count(env, "ATOLL_POOL", 2, 0, 1000),
     readySlots: count(env, "ATOLL_READY_SLOTS", 8, 0, 1000),
     tunnels: tunnelConfig(env, {
@@ -120,8 +123,9 @@ function issuer(env: Environment): string | undefined {
   throw new Error(`cannot use ATOLL_ISSUER=${text}: write it as https://atoll.example.com`);
 }
 
-function oneOf(env: Environment, name: string, normal: string, allowed: readonly string[]): string {
+function oneOf<T extends string>(env: Environment, name: string, normal: T, allowed: readonly T[]): T {
   const text = env[name] || normal;
-  if (allowed.includes(text)) return text;
+  const found = allowed.find((value) => value === text);
+  if (found !== undefined) return found;
   throw new Error(`cannot use ${name}=${text}: it must be one of ${allowed.join(", ")}`);
 }

@@ -48,6 +48,7 @@ async function serve(config: Config, state: StateDirectory, log: Logger, ending:
     sweep: (signal) => engines.sweep(signal),
     readySlots: () => engines.readySlots(),
     traffic: engines.traffic,
+    diskStore: engines.diskStore,
     log,
   });
   log.info({ version: server.version }, "ready");
@@ -63,11 +64,13 @@ async function enginesOptions(config: Config, state: StateDirectory, log: Logger
   return {
     stateDirectory: state.path,
     initBinary: native("init"),
+    launcherBinary: native("launcher"),
     runscBinary: (await findRunsc(state.path, signal))?.path,
     crunBinary: await findProgram("crun"),
     subnet: config.subnet,
     nameServers: config.nameServers,
     defaultDiskBytes: config.defaultDiskBytes,
+    diskStore: config.diskStore,
     readySlots: config.readySlots,
     onError: (error: unknown) => log.error({ err: error }, "an engine failed in the background"),
   };

@@ -30,6 +30,7 @@ import { Files } from "./files/files.ts";
 import { Identity } from "./identity/identity.ts";
 import { Catalogue } from "./images/catalogue.ts";
 import { ImageService } from "./images/images.ts";
+import type { DiskStore } from "./layers/disk-store.ts";
 import { LayerStore, type RunHost } from "./layers/layer-store.ts";
 import { metrics } from "./metrics.ts";
 import { modalDialect } from "./modal/dialect.ts";
@@ -73,6 +74,7 @@ export interface Parts {
   readonly sweep: (signal: AbortSignal) => Promise<Leak[]>;
   readonly readySlots: () => number;
   readonly traffic: TrafficSource;
+  readonly diskStore: DiskStore;
   readonly log: Logger;
 }
 
@@ -197,6 +199,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
         sandboxes,
         levels,
         gpus,
+        diskStore: parts.diskStore,
         metrics: measured,
         gc: (isDryRun, signal) => adopted.then(() => collect(isDryRun, signal)),
         address: () => url,

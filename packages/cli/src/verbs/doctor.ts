@@ -17,7 +17,13 @@ export const doctor = defineVerb({
     const server = runningServer() ? await new Client().request("status", { signal }) : undefined;
     const isHealthy = report.requirements.every(({ isFound, isOptional }) => isFound || isOptional);
     const canIsolate = server === undefined || server.isolations.some(({ available }) => available);
-    if (values.json) await printJson({ ...report, isolations: server?.isolations ?? null, gpus: server?.gpus ?? null });
+    if (values.json)
+      await printJson({
+        ...report,
+        isolations: server?.isolations ?? null,
+        gpus: server?.gpus ?? null,
+        disks: server?.disks ?? null,
+      });
     else await printReport(report, server);
     return isHealthy && canIsolate ? 0 : 1;
   },
@@ -48,7 +54,11 @@ async function printReport({ requirements, machine }: Report, server: Status | u
   for (const line of isolationLines(server)) await printLine(line);
   await printLine(`\n${paint("bold", "Machine")}`);
   await printPairs(machine.map(({ name, value }) => [`  ${name}`, plain(value)]));
-  if (server) await printPairs([["  GPUs", server.gpus.join(" ") || "none"]]);
+  if (server)
+    await printPairs([
+      ["  GPUs", server.gpus.join(" ") || "none"],
+      ["  disks", disksLine(server.disks)],
+    ]);
 }
 
 function requirementLine(found: RequirementReport, width: number): string {
@@ -56,6 +66,12 @@ function requirementLine(found: RequirementReport, width: number): string {
   if (isFound) return `  ${paint("green", "ok")}  ${name.padEnd(width)}  ${[version, path].filter(Boolean).join("  ")}`;
   const mark = isOptional ? paint("yellow", "--") : paint("red", "no");
   return `  ${mark}  ${name.padEnd(width)}  needed for ${why}: ${plain(detail ?? "")}\n${" ".repeat(width + 8)}${todo}`;
+}
+
+function disksLine({ kind, reason }: Status["disks"]): string {
+  if (kind === "plain")
+    return `plain: a snapshot stands its sandbox still for as long as the copy takes (${plain(reason ?? "")})`;
+  return kind === "image" ? "reflinks, on an XFS of their own (store/disks.xfs)" : "reflinks, in the state directory";
 }
 
 function isolationLines(server: Status | undefined): string[] {

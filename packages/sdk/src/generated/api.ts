@@ -74,6 +74,13 @@ export type DiskEntry = {
 
 export type DiskKind = "images" | "snapshots" | "build_cache" | "volumes" | "other_layers" | "sandbox_disks" | "output" | "build_logs" | "uploads";
 
+export type DiskStore = {
+  /** Whether sandboxes' disks are on a file system with reflinks, on one that the server made in a file, or in a plain directory, where a snapshot takes as long as its copy. */
+  readonly kind: "reflinks" | "image" | "plain";
+  /** Why it is plain. */
+  readonly reason?: string | undefined;
+};
+
 export type DiskUse = {
   /** The file system of the state directory. */
   readonly fileSystem: {
@@ -723,6 +730,7 @@ export type Status = {
   };
   /** CDI names of the devices on this machine. */
   readonly gpus: readonly string[];
+  readonly disks: DiskStore;
 };
 
 export type StdinPosition = {

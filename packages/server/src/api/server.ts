@@ -1,5 +1,6 @@
 import { openapi, type Status } from "@atoll/protocol";
 import type { Gpus } from "../devices/gpus.ts";
+import type { DiskStore } from "../layers/disk-store.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Gc } from "../sandboxes/gc.ts";
 import type { IsolationLevels } from "../sandboxes/isolation-levels.ts";
@@ -12,6 +13,7 @@ export interface ServerFacts {
   readonly sandboxes: Sandboxes;
   readonly levels: IsolationLevels;
   readonly gpus: Gpus;
+  readonly diskStore: DiskStore;
   readonly metrics: Metrics;
   readonly gc: Gc;
   /** `http://host:port`, known once the server listens. */
@@ -28,7 +30,8 @@ export function serverHandlers(facts: ServerFacts): Pick<Handlers, "health" | "o
   };
 }
 
-async function status({ version, startedAt, sandboxes, levels, gpus, address }: ServerFacts): Promise<Status> {
+async function status(facts: ServerFacts): Promise<Status> {
+  const { version, startedAt, sandboxes, levels, gpus, diskStore, address } = facts;
   const isolations = await levels.statuses();
   const strongest = await levels.default();
   return {
@@ -40,5 +43,6 @@ async function status({ version, startedAt, sandboxes, levels, gpus, address }: 
     isolations,
     sandboxes: sandboxes.counts(),
     gpus: gpus.names(),
+    disks: { kind: diskStore.kind, ...(diskStore.reason !== undefined && { reason: diskStore.reason }) },
   };
 }

@@ -74,6 +74,11 @@ export class Cgroups {
     };
   }
 
+  /** Directory of the group whose freezer stops the sandbox. */
+  freezerDirectory(key: string): string {
+    return this.#directory(key, "freezer");
+  }
+
   /** Stops everything in the group, and settles once nothing of it runs. */
   async freeze(key: string, signal: AbortSignal): Promise<void> {
     const file = this.#freezer(key);

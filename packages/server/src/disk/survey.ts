@@ -3,6 +3,7 @@ import { lstat, readdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { DiskEntry, DiskKind, DiskUse } from "@atoll/protocol";
 import type { Catalogue } from "../images/catalogue.ts";
+import { diskImage, disksDirectory } from "../layers/disk-store.ts";
 import type { StateDirectory } from "../state-directory.ts";
 import type { Store } from "../store/store.ts";
 import { layerUse } from "./layer-use.ts";
@@ -34,7 +35,7 @@ export class DiskSurvey {
     const { catalogue, store, state, directory } = this.#parts;
     const { bsize, blocks, bavail } = await statfs(state.path);
     const pieces = [
-      filesEntry("sandbox_disks", await filesIn(join(directory, "disks"), signal)),
+      filesEntry("sandbox_disks", await disksIn(directory, signal)),
       filesEntry("output", await filesBelow(state.output, signal)),
       filesEntry("build_logs", await filesIn(join(directory, "build-logs"), signal)),
       filesEntry("uploads", await filesIn(join(directory, "contents"), signal)),
@@ -54,6 +55,12 @@ function filesEntry(kind: DiskKind, { count, sizeBytes }: Files): DiskEntry {
   return { kind, count, sizeBytes, sharedBytes: 0 };
 }
 
+/** In a file system of their own they take up what its file does, which is also what was removed and is not given back yet. */
+async function disksIn(directory: string, signal: AbortSignal): Promise<Files> {
+  const { count, sizeBytes } = await filesIn(disksDirectory(directory), signal, (name) => name.endsWith(".ext4"));
+  return { count, sizeBytes: (await allocated(diskImage(directory))) ?? sizeBytes };
+}
+
 /** One directory for each sandbox, with a file for each of its streams. */
 async function filesBelow(directory: string, signal: AbortSignal): Promise<Files> {
   let sum: Files = { count: 0, sizeBytes: 0 };
@@ -64,9 +71,10 @@ async function filesBelow(directory: string, signal: AbortSignal): Promise<Files
   return sum;
 }
 
-async function filesIn(directory: string, signal: AbortSignal): Promise<Files> {
+async function filesIn(directory: string, signal: AbortSignal, isCounted = (_name: string) => true): Promise<Files> {
   signal.throwIfAborted();
-  const sizes = await Promise.all((await namesIn(directory)).map((name) => allocated(join(directory, name))));
+  const names = (await namesIn(directory)).filter(isCounted);
+  const sizes = await Promise.all(names.map((name) => allocated(join(directory, name))));
   const there = sizes.filter((size) => size !== undefined);
   return { count: there.length, sizeBytes: there.reduce((total, size) => total + size, 0) };
 }

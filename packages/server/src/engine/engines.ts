@@ -5,6 +5,8 @@ import { join } from "node:path";
 import type { Isolation } from "@atoll/protocol";
 import { Cgroups } from "../cgroups/cgroups.ts";
 import type { Launcher } from "../launcher/client.ts";
+import { type DiskStore, type DiskStoreChoice, openDiskStore } from "../layers/disk-store.ts";
+import { Disks } from "../layers/disks.ts";
 import { Egress } from "../network/egress.ts";
 import { openGateway } from "../network/gateway.ts";
 import { NetworkPolicies } from "../network/policies.ts";
@@ -21,6 +23,7 @@ export interface EnginesOptions {
   readonly stateDirectory: string;
   /** The static init that every holder runs. */
   readonly initBinary: string;
+  readonly launcherBinary: string;
   /** Paths of the runtimes; undefined for one that is not installed. */
   readonly runscBinary: string | undefined;
   readonly crunBinary: string | undefined;
@@ -29,6 +32,7 @@ export interface EnginesOptions {
   /** Name servers of sandboxes; those of the machine when there are none. */
   readonly nameServers: readonly string[];
   readonly defaultDiskBytes: number;
+  readonly diskStore: DiskStoreChoice;
   /** Network slots kept ready. */
   readonly readySlots: number;
   readonly onError: (error: unknown) => void;
@@ -39,6 +43,7 @@ export interface Engines {
   readonly engines: ReadonlyMap<Isolation, Engine>;
   readonly readySlots: () => number;
   readonly traffic: TrafficSource;
+  readonly diskStore: DiskStore;
   /** What belongs to no holder. Only after every record that is still wanted was adopted. */
   sweep(signal: AbortSignal): Promise<Leak[]>;
   /** Gives back what is kept ready. With `everything`, the network and cgroups of the machine too: no sandbox may be left. */
@@ -48,7 +53,9 @@ export interface Engines {
 /** @throws AtollError or Error that says what this machine lacks */
 export async function openEngines(launcher: Launcher, options: EnginesOptions, signal: AbortSignal): Promise<Engines> {
   const instance = createHash("sha256").update(options.stateDirectory).digest("hex").slice(0, 8);
+  const { launcherBinary } = options;
   const places = await makePlaces(launcher, options, signal);
+  const diskStore = await openDiskStore(launcher, join(options.stateDirectory, "store"), options.diskStore, signal);
   const cgroups = Cgroups.open(instance);
   const gateway = await openGateway(launcher, instance, options, signal);
   const policies = await NetworkPolicies.load(
@@ -73,6 +80,7 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
     egress,
     gateway,
     places,
+    disks: new Disks({ launcher, launcherBinary, store: diskStore }),
     uids: new UidRanges(),
     defaultDiskBytes: options.defaultDiskBytes,
   };
@@ -89,6 +97,7 @@ export async function openEngines(launcher: Launcher, options: EnginesOptions, s
     engines,
     readySlots: () => slots.readyCount,
     traffic: egress,
+    diskStore,
     sweep: () => sweep([...engines.values()], machine),
     close: async (everything, ending) => {
       await egress.close();
@@ -104,7 +113,6 @@ async function makePlaces(launcher: Launcher, options: EnginesOptions, signal: A
   const at = (...parts: string[]) => join(options.stateDirectory, ...parts);
   const places = {
     bundles: at("engine", "bundles"),
-    disks: at("store", "disks"),
     empty: at("engine", "empty"),
   };
   // The mapped root of a container has to pass through on its way to the holder's root and to its control directory.
@@ -112,7 +120,7 @@ async function makePlaces(launcher: Launcher, options: EnginesOptions, signal: A
     await mkdir(directory, { recursive: true });
     await chmod(directory, 0o711);
   }
-  for (const directory of [at("store"), places.disks]) await mkdir(directory, { recursive: true, mode: 0o711 });
+  await mkdir(at("store"), { recursive: true, mode: 0o711 });
   await mkdir(places.empty, { recursive: true, mode: 0o555 });
   const holderRoot = await readOnlyHolderRoot(launcher, options.initBinary, at("engine"), signal);
   return { ...places, holderRoot };
@@ -123,16 +131,20 @@ interface Swept {
   readonly cgroups: Cgroups;
   readonly slots: NetworkSlots;
   readonly places: Places;
+  readonly disks: Disks;
 }
 
 const removalLimitMs = 30_000;
 
-async function sweep(engines: readonly OciEngine[], { launcher, cgroups, slots, places }: Swept): Promise<Leak[]> {
+async function sweep(
+  engines: readonly OciEngine[],
+  { launcher, cgroups, slots, places, disks }: Swept,
+): Promise<Leak[]> {
   launcher.forgetInherited();
-  const isStray = (key: string) => !engines.some((engine) => engine.keys.has(key));
+  const isStray = (key: string) => !engines.some((engine) => engine.isOwn(key));
   const groups = (await cgroups.list()).filter(isStray);
   const forgotten = await Promise.all(engines.map((engine) => leftByRuntime(engine, isStray)));
-  const files = [...(await strayFiles(places.bundles, isStray)), ...(await strayFiles(places.disks, isStray))];
+  const files = [...(await strayBundles(places.bundles, isStray)), ...(await disks.strays(isStray))];
   return [
     ...groups.map(
       (what): Leak => ({
@@ -156,8 +168,8 @@ async function leftByRuntime(engine: OciEngine, isStray: (key: string) => boolea
   }));
 }
 
-/** Bundles and disks are named after their sandbox's key. */
-async function strayFiles(directory: string, isStray: (key: string) => boolean): Promise<string[]> {
+/** Bundles are named after their sandbox's key, and control directories of checks. */
+async function strayBundles(directory: string, isStray: (key: string) => boolean): Promise<string[]> {
   const names = await readdir(directory);
-  return names.filter((name) => isStray(name.replace(/\.ext4$|-control$/, ""))).map((name) => join(directory, name));
+  return names.filter((name) => isStray(name.replace(/-control$/, ""))).map((name) => join(directory, name));
 }

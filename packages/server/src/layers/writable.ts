@@ -3,6 +3,7 @@
  * the truth and a full disk is ENOSPC; outside, one file is all there is to remove.
  */
 import { open, rm, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { AtollError } from "../error.ts";
 import type { Launcher } from "../launcher/client.ts";
 
@@ -19,7 +20,7 @@ export async function makeWritable(
   sizeBytes: number,
   signal: AbortSignal,
 ): Promise<void> {
-  await requireSpace(path);
+  await requireSpace(dirname(path));
   const file = await open(path, "wx", 0o600);
   try {
     await file.truncate(Math.ceil(Math.max(sizeBytes, smallestDiskBytes) / blockBytes) * blockBytes);
@@ -28,7 +29,9 @@ export async function makeWritable(
   }
   // No journal: the layer ends with its sandbox, so there is no crash to recover from.
   const features = ["-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard", "-m", "0"];
-  const made = await launcher.run(["mkfs.ext4", "-q", "-F", ...features, path], { signal, timeoutMs: 20_000 });
+  // mkfs would give small ones smaller blocks, which a file system with reflinks below cannot share.
+  const argv = ["mkfs.ext4", "-q", "-F", "-b", String(blockBytes), ...features, path];
+  const made = await launcher.run(argv, { signal, timeoutMs: 20_000 });
   if (made.exitCode === 0) return;
   await removeWritable(path);
   throw new AtollError("internal", `cannot make a disk of ${sizeBytes} bytes: ${made.stderr.trim()}`);
@@ -38,8 +41,12 @@ export async function removeWritable(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-async function requireSpace(path: string): Promise<void> {
-  const { bavail, bsize } = await statfs(path.slice(0, path.lastIndexOf("/")));
+/**
+ * @param directory of disks; what counts is the file system around it, since one of its own promises as much as the machine has
+ * @throws AtollError capacity
+ */
+export async function requireSpace(directory: string): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(directory));
   if (bavail * bsize > reserveBytes) return;
   throw new AtollError(
     "capacity",

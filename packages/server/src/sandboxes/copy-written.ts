@@ -20,6 +20,8 @@ export async function copyWritten(
   const limit = AbortSignal.any([signal, live.over.signal, live.context.stopping]);
   try {
     const { pausedMs } = await engine.copyWritten(holder, directory, limit, mounted);
+    live.note("snapshot", `paused for ${pausedMs.toFixed(1)} ms`);
+    live.save();
     return pausedMs;
   } finally {
     checkRunning(live);

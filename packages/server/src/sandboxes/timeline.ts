@@ -15,6 +15,7 @@ export type TimelineEvent =
   | "adopted"
   | "disconnected"
   | "volumes_lost"
+  | "snapshot"
   | "ending"
   | "finished"
   | "removed";

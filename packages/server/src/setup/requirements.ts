@@ -76,6 +76,15 @@ export const requirements: readonly Requirement[] = [
     packages: ["e2fsprogs"],
     versionArgv: ["mkfs.ext4", "-V"],
   }),
+  {
+    ...program({
+      name: "mkfs.xfs",
+      why: "snapshots that pause a sandbox for milliseconds",
+      packages: ["xfsprogs"],
+      versionArgv: ["mkfs.xfs", "-V"],
+    }),
+    isOptional: true,
+  },
   program({ name: "mmdebstrap", why: "making the base image", packages: ["mmdebstrap"] }),
   program({ name: "skopeo", why: "pulling images of registries", packages: ["skopeo"] }),
   compiler,

@@ -31,16 +31,31 @@ async function installMissingPackages(
   context: Context,
   progress: Progress,
 ): Promise<void> {
+  const needed = requirements.filter(({ isOptional }) => !isOptional);
+  const packages = await missingPackages(needed, context);
+  const all = await missingPackages(requirements, context);
+  if (packages.length > 0 && !distributionOf(context.machine)) throw new SetupError(...notDebian(packages));
+  if (all.length === 0 || !distributionOf(context.machine)) return;
+  const install = (names: readonly string[]) =>
+    progress.step(`installing ${names.join(" ")}`, (step) => installPackages(names, step, context.signal));
+  try {
+    await install(all);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (all.length === packages.length || !(error instanceof SetupError)) throw error;
+    progress.note(`going on with what is needed alone: ${error.message}`);
+    if (packages.length > 0) await install(packages);
+  }
+  await mustNowBeThere(needed, context);
+}
+
+async function missingPackages(requirements: readonly Requirement[], context: Context): Promise<string[]> {
   const missing = new Set<string>();
   for (const requirement of requirements) {
     if (requirement.fix.kind !== "packages" || (await requirement.check(context)).isFound) continue;
     for (const name of requirement.fix.packages) missing.add(name);
   }
-  if (missing.size === 0) return;
-  const packages = [...missing];
-  if (!distributionOf(context.machine)) throw new SetupError(...notDebian(packages));
-  await progress.step(`installing ${packages.join(" ")}`, (step) => installPackages(packages, step, context.signal));
-  await mustNowBeThere(requirements, context);
+  return [...missing];
 }
 
 async function mustNowBeThere(requirements: readonly Requirement[], context: Context): Promise<void> {

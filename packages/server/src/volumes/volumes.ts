@@ -9,6 +9,7 @@ import type { Catalogue } from "../images/catalogue.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
 import type { VolumeRow } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
+import { Turns } from "../turns.ts";
 
 /** An ephemeral volume lives so long after the last heartbeat. */
 export const ephemeralMs = 15 * 60_000;
@@ -26,8 +27,8 @@ export interface VolumesParts {
 
 export class Volumes {
   readonly #parts: VolumesParts;
-  /** What was begun last with each volume: changes wait for it. */
-  readonly #queues = new Map<string, Promise<unknown>>();
+  /** Changes of one volume follow each other. */
+  readonly #turns = new Turns();
   /** Directories of shared volumes that have no row yet. */
   readonly #making = new Set<string>();
 
@@ -224,15 +225,8 @@ export class Volumes {
   }
 
   /** One after another for each volume. */
-  async alone<T>(id: string, act: () => Promise<T>): Promise<T> {
-    const before = this.#queues.get(id) ?? Promise.resolve();
-    const turn = before.then(act, act);
-    this.#queues.set(id, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#queues.get(id) === turn) this.#queues.delete(id);
-    }
+  alone<T>(id: string, act: () => Promise<T>): Promise<T> {
+    return this.#turns.alone(id, act);
   }
 
   /** Bytes of all volumes together, as far as the store knows them: those of shared ones are not counted. */

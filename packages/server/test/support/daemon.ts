@@ -18,6 +18,7 @@ const server = await startServer({
   sweep: async () => strayHolders(state.run, (key) => engine.keys.has(key)),
   readySlots: () => 0,
   traffic: { settle: async () => undefined, onTraffic: () => undefined },
+  diskStore: { directory: "/nonexistent", kind: "plain" },
   log: pino({ level: config.logLevel }),
 });
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

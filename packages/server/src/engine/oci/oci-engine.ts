@@ -8,8 +8,9 @@ import type { Cgroups } from "../../cgroups/cgroups.ts";
 import { messageOf } from "../../error.ts";
 import { randomText } from "../../id.ts";
 import { type Launcher, LauncherError, type WatchedProcess } from "../../launcher/client.ts";
-import { copyUpper, letGoOfUpper, loopDevice, removeFromDisk, removeMountPoints } from "../../layers/upper.ts";
-import { makeWritable, removeWritable } from "../../layers/writable.ts";
+import type { Disks, Freezer } from "../../layers/disks.ts";
+import { loopDevice } from "../../layers/loop-devices.ts";
+import { removeMountPoints } from "../../layers/upper.ts";
 import type { Egress } from "../../network/egress.ts";
 import type { Gateway } from "../../network/gateway.ts";
 import { asMember, domainOf } from "../../network/membership.ts";
@@ -47,13 +48,13 @@ export interface Machine {
   readonly gateway: Gateway;
   readonly uids: UidRanges;
   readonly places: Places;
+  readonly disks: Disks;
   /** Size of a sandbox's disk when its creator names none. */
   readonly defaultDiskBytes: number;
 }
 
 export interface Places {
   readonly bundles: string;
-  readonly disks: string;
   /** Read-only root of every holder. */
   readonly holderRoot: string;
   /** An empty directory that hides others. */
@@ -73,6 +74,7 @@ export class OciEngine implements Engine {
   readonly isolation: Isolation;
   readonly #runtime: Runtime;
   readonly #machine: Machine;
+  /** Of the holders that are being made, run, or are being removed. */
   readonly #keys = new Set<string>();
   readonly #processes = new Map<string, WatchedProcess>();
 
@@ -82,13 +84,17 @@ export class OciEngine implements Engine {
     this.#machine = machine;
   }
 
-  /** Keys of the holders that are being made, run, or are being removed. */
-  get keys(): ReadonlySet<string> {
-    return this.#keys;
+  /** Whether something by that name may be there because of this server: a check has a directory before and after it has a holder. */
+  isOwn(key: string): boolean {
+    return this.#keys.has(key) || key === this.#checkKey;
+  }
+
+  get #checkKey(): string {
+    return `check${this.isolation}${process.pid}`.slice(0, 24);
   }
 
   async check(signal: AbortSignal): Promise<EngineCheck> {
-    const key = `check${this.isolation}${process.pid}`.slice(0, 24);
+    const key = this.#checkKey;
     const controlDirectory = join(this.#machine.places.bundles, `${key}-control`);
     try {
       await mkdir(controlDirectory, { recursive: true });
@@ -144,7 +150,7 @@ export class OciEngine implements Engine {
     unwind.defer(() => this.#remove(key, AbortSignal.timeout(checkLimitMs)));
     const [started] = await allDone(signal, [
       (limit) => this.#run(request, slot, uids, limit),
-      (limit) => makeWritable(this.#machine.launcher, this.#disk(key), this.#machine.defaultDiskBytes, limit),
+      (limit) => this.#machine.disks.make(key, this.#machine.defaultDiskBytes, limit),
     ]);
     unwind.move();
     return this.#holder(started.process, this.#record(request, started, slot, uids.base));
@@ -212,11 +218,13 @@ export class OciEngine implements Engine {
 
   async claim(holder: Holder, claim: Claim, signal: AbortSignal): Promise<ClaimedRoot> {
     const { record } = holder;
-    const disk = this.#disk(record.key);
-    if (claim.limits.diskBytes !== undefined && claim.limits.diskBytes !== this.#machine.defaultDiskBytes) {
-      await removeWritable(disk);
-      await makeWritable(this.#machine.launcher, disk, claim.limits.diskBytes, signal);
+    const { disks, defaultDiskBytes } = this.#machine;
+    const { diskBytes } = claim.limits;
+    if (diskBytes !== undefined && diskBytes !== defaultDiskBytes) {
+      await disks.remove(record.key);
+      await disks.make(record.key, diskBytes, signal);
     }
+    const writable = disks.path(record.key);
     this.#limit(record.key, claim);
     const attachment = this.#attachment(record);
     const bundle = join(this.#machine.places.bundles, record.key);
@@ -228,7 +236,7 @@ export class OciEngine implements Engine {
       hasSysfs: attachment.hasSysfs,
       isDirectory,
     });
-    await this.#machine.launcher.claim({ ...attachment, rootId, layers: claim.layers, writable: disk, binds }, signal);
+    await this.#machine.launcher.claim({ ...attachment, rootId, layers: claim.layers, writable, binds }, signal);
     return {
       root: attachment.enter,
       ...(this.#runtime.limitsPidsInside && { mostProcesses: claim.limits.pids }),
@@ -264,7 +272,7 @@ export class OciEngine implements Engine {
   async adopt(record: HolderRecord, signal: AbortSignal): Promise<Holder | undefined> {
     signal.throwIfAborted();
     // An earlier daemon may have been killed while it copied.
-    await letGoOfUpper(this.#machine.launcher, this.#copyPoint(record.key));
+    await this.#machine.disks.removeClones(record.key);
     await this.#machine.cgroups.thaw(record.key);
     const found = await this.#find(record);
     return found && this.#holder(found, record);
@@ -311,8 +319,7 @@ export class OciEngine implements Engine {
     this.#processes.get(key)?.forget();
     this.#processes.delete(key);
     await this.#runtime.remove(key, signal);
-    await letGoOfUpper(this.#machine.launcher, this.#copyPoint(key));
-    await removeWritable(this.#disk(key));
+    await this.#machine.disks.remove(key);
     await rm(join(this.#machine.places.bundles, key), { recursive: true, force: true });
   }
 
@@ -332,16 +339,8 @@ export class OciEngine implements Engine {
     signal: AbortSignal,
     mounted?: Mounted,
   ): Promise<{ readonly pausedMs: number }> {
-    const { cgroups, launcher } = this.#machine;
-    const began = performance.now();
-    try {
-      await cgroups.freeze(key, signal);
-      const place = mounted === undefined ? "upper" : `${placeOnDisk(mounted.name)}/upper`;
-      await copyUpper(launcher, this.#disk(key), this.#copyPoint(key), place, directory, signal);
-    } finally {
-      await cgroups.thaw(key);
-    }
-    const pausedMs = performance.now() - began;
+    const place = mounted === undefined ? "upper" : `${placeOnDisk(mounted.name)}/upper`;
+    const { pausedMs } = await this.#machine.disks.copy(key, place, directory, this.#freezer(key), signal);
     if (mounted === undefined) await removeMountPoints(directory, ownMounts);
     return { pausedMs };
   }
@@ -358,7 +357,7 @@ export class OciEngine implements Engine {
     }
     const wanted = mountOf(mount, {
       name,
-      disk: isOnDisk ? await loopDevice(this.#disk(record.key)) : "",
+      disk: isOnDisk ? await loopDevice(this.#machine.disks.path(record.key)) : "",
       empty: this.#machine.places.empty,
       path: mounts.bindFrom === undefined ? mount.path : `/${name}`,
     });
@@ -377,7 +376,7 @@ export class OciEngine implements Engine {
   }
 
   async unmount({ key, details }: HolderRecord, mounted: Mounted, signal: AbortSignal): Promise<void> {
-    const { launcher } = this.#machine;
+    const { launcher, disks } = this.#machine;
     const { path, name, number, bindFrom } = mounted;
     const { mountNamespacePid, mounts } = this.#attachment({ details });
     // gVisor remembers files of it, which keeps it in use outside for a while after it is unmounted inside.
@@ -385,8 +384,7 @@ export class OciEngine implements Engine {
     const request = { mountNamespacePid, root: mounts.root, path: isLazy ? `/${name}` : path, number, isLazy };
     await launcher.unmount(request, signal).catch((error: unknown) => Promise.reject(unmountFailure(path, error)));
     if (isLazy) await rmdir(join(this.#mountPoints(key), name));
-    if (mounted.isOnDisk)
-      await removeFromDisk(launcher, this.#disk(key), this.#copyPoint(key), placeOnDisk(name), signal);
+    if (mounted.isOnDisk) await disks.removeDirectory(key, placeOnDisk(name), signal);
   }
 
   #attachment({ details }: Pick<HolderRecord, "details">) {
@@ -397,18 +395,18 @@ export class OciEngine implements Engine {
     return this.#machine.cgroups.usage(record.key);
   }
 
-  /** Where a disk is mounted while it is copied. */
-  #copyPoint(key: string): string {
-    return join(this.#machine.places.bundles, key, "written");
+  #freezer(key: string): Freezer {
+    const { cgroups } = this.#machine;
+    return {
+      directory: cgroups.freezerDirectory(key),
+      freeze: (signal) => cgroups.freeze(key, signal),
+      thaw: () => cgroups.thaw(key),
+    };
   }
 
   /** What is mounted later is attached here first, where a runtime wants that. */
   #mountPoints(key: string): string {
     return join(this.#machine.places.bundles, key, "mounts");
-  }
-
-  #disk(key: string): string {
-    return join(this.#machine.places.disks, `${key}.ext4`);
   }
 }
 
