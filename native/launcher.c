@@ -218,7 +218,8 @@ static int usage(void) {
   fputs("usage: launcher serve --socket PATH [--pidfile PATH] [--detach]\n"
         "       launcher enter --socket PATH -- COMMAND...\n"
         "       launcher within DISK COMMAND...\n"
-        "       launcher clone FREEZER DEVICE DISK CLONE\n",
+        "       launcher clone FREEZER DEVICE DISK CLONE\n"
+        "       launcher uncover LOWER UPPER\n",
         stderr);
   return EXIT_USAGE;
 }
@@ -258,6 +259,8 @@ int main(int argc, char **argv) {
     return within(argv + 2);
   if (argc == 6 && strcmp(argv[1], "clone") == 0)
     return clone_disk(argv + 2);
+  if (argc == 4 && strcmp(argv[1], "uncover") == 0)
+    return uncover(argv + 2);
   if (argc < 2 || !parse(argc - 1, argv + 1, &serve))
     return usage();
   char **rest = argv + 1 + optind;

@@ -219,6 +219,9 @@ struct failure writable_open(const char *path, const char *place, int *mount);
 int within(char **argv);
 int clone_disk(char **argv);
 
+/* launcher_uncover.c: what one layer hides of another, as a program of its own */
+int uncover(char **argv);
+
 /* launcher_overlay.c: a detached overlay. `user_namespace` is -1 when nothing is mapped. */
 struct stack {
   const struct list *layers;

@@ -45,6 +45,7 @@ async function serve(config: Config, state: StateDirectory, log: Logger, ending:
     engines: engines.engines,
     images: onlyBaseImage(() => baseImage(state.path)),
     run: (argv, options) => launcher.run(argv, options),
+    launcherBinary: native("launcher"),
     sweep: (signal) => engines.sweep(signal),
     readySlots: () => engines.readySlots(),
     traffic: engines.traffic,

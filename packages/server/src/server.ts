@@ -70,6 +70,7 @@ export interface Parts {
   readonly images: Images;
   /** Runs programs of the machine that make layers. */
   readonly run: RunHost;
+  readonly launcherBinary: string;
   /** What the engines know of that belongs to no holder. */
   readonly sweep: (signal: AbortSignal) => Promise<Leak[]>;
   readonly readySlots: () => number;
@@ -122,7 +123,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     tunnels: () => tunnels.figures(),
   });
   const imageDirectory = join(state.path, "store");
-  const layers = new LayerStore(imageDirectory, parts.run);
+  const layers = new LayerStore(imageDirectory, parts.run, parts.launcherBinary);
   const catalogue = new Catalogue({ store, layers, base: parts.images, inUse: () => sandboxes.imagesInUse() });
   const volumes = new Volumes({ store, layers, catalogue, directory: join(imageDirectory, "volumes") });
   const mounts = new VolumeMounts({ store, layers, volumes, directory: join(imageDirectory, "volume-copies") });
@@ -181,6 +182,11 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     () => undefined,
   );
   const committing = backgroundCommits({ sandboxes, store, mounts, volumes, log, stopping: stopping.signal });
+  // Only then is it known which layers sandboxes stand on.
+  const merging = adopted.then(
+    () => images.merges.run(),
+    () => undefined,
+  );
   const settled = adopted.then(() => images.endLeftBuilds());
   settled.catch((error: unknown) => {
     if (!stopping.signal.aborted) log.error({ err: error }, "cannot take up everything of an earlier server");
@@ -262,6 +268,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       await images.pushes.stop();
       await tunnels.close();
       await committing;
+      await merging;
       await sandboxes.stop();
       await pool.close();
       await levels.statuses(); // a check that is under way removes what it made

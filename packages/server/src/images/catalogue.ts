@@ -1,6 +1,7 @@
 /** The images of this machine: their names, what they consist of, and what may be removed. */
 import { basename } from "node:path";
 import type { ImageConfig, ImageOrigin, ImagePrune, Image as ImageView } from "@atoll/protocol";
+import { Change } from "../change.ts";
 import { AtollError } from "../error.ts";
 import { newId, randomText } from "../id.ts";
 import { type LayerStore, mostLayers } from "../layers/layer-store.ts";
@@ -42,6 +43,8 @@ export class Catalogue implements Images {
   readonly #parts: CatalogueParts;
   /** Roots of builds, under names that nobody else can know. */
   readonly #roots = new Map<string, Image>();
+  /** Announced with each new image. */
+  readonly inserted = new Change();
   /** Layers that something under way stands on, and how often. */
   readonly #held = new Map<string, number>();
 
@@ -130,6 +133,7 @@ export class Catalogue implements Images {
       // A forced build takes the names of what it replaces; sandboxes may go on using the earlier image.
       for (const name of earlier ? store.images.names(earlier.id) : []) store.images.name(name, row.id);
     });
+    this.inserted.announce();
     return this.#view(row);
   }
 

@@ -17,12 +17,13 @@ import { BuildLogs } from "./build-logs.ts";
 import { buildApp } from "./build-sandbox.ts";
 import { Builder } from "./builder.ts";
 import { Builds } from "./builds.ts";
-import { type Catalogue, checkDepth } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { Contents } from "./contents.ts";
 import { copyDirectory, wholeOf } from "./directory-snapshot.ts";
 import { Exports } from "./exports.ts";
 import { FileLists } from "./file-lists.ts";
 import { ImageMounts } from "./image-mounts.ts";
+import { Merges } from "./merges.ts";
 import { Packing } from "./packing.ts";
 import { type ContextOf, planBuild } from "./planner.ts";
 import type { TellProgress } from "./progress.ts";
@@ -67,6 +68,7 @@ export class ImageService {
   readonly exports: Exports;
   readonly mounts: ImageMounts;
   readonly #packing: Packing;
+  readonly merges: Merges;
   readonly #logs: BuildLogs;
   readonly #parts: ImageServiceParts;
   /** Sandboxes whose build ended with an earlier server. */
@@ -78,6 +80,7 @@ export class ImageService {
     this.contents = new Contents(join(parts.directory, "contents"));
     this.fileLists = new FileLists(this.contents);
     this.#logs = new BuildLogs(join(parts.directory, "build-logs"));
+    this.merges = new Merges(parts);
     this.mounts = new ImageMounts({ ...parts, layerPath: (id) => parts.layers.path(id) });
     const builder = new Builder({ ...parts, contents: this.contents });
     this.pulls = new Pulls({ ...parts, directory: join(parts.directory, "pulls") });
@@ -108,7 +111,7 @@ export class ImageService {
   /**
    * Makes an image of a running sandbox's file system, or of one directory of it.
    * @param repeatable with an idempotency key: a repetition gets the image of the first request
-   * @throws AtollError not_found, sandbox_finished, unsupported for a stack that is too deep
+   * @throws AtollError not_found, sandbox_finished
    */
   async snapshot(
     sandboxId: string,
@@ -140,14 +143,13 @@ export class ImageService {
     const stack = live.row.spec.layers;
     if (!stack) throw new AtollError("unsupported", `cannot snapshot ${sandboxId}: an older server made it`);
     const whole = path === undefined ? undefined : wholeOf(path, stack, store.mounts.of(sandboxId));
-    if (!whole) checkDepth(stack.length + 1);
-    using _held = catalogue.hold(whole?.stack ?? stack);
+    using below = await this.merges.withRoom(whole?.stack ?? stack, signal);
     if (name !== undefined) catalogue.checkName(name);
     const id = `ly-${randomText(22)}`;
     let pausedMs = 0;
     const fill = async (directory: string) => {
       pausedMs = whole
-        ? await copyDirectory(layers, live, whole, directory, signal)
+        ? await copyDirectory(layers, live, { ...whole, stack: below.layers }, directory, signal)
         : await copyWritten(live, directory, signal);
     };
     const sizeBytes = await layers.make(id, fill, signal);
@@ -157,7 +159,7 @@ export class ImageService {
       const origin = { kind: "snapshot", of: sandboxId } as const;
       const expiresAt = ttlMs === undefined ? undefined : Date.now() + ttlMs;
       const imageId = store.durably(() => {
-        const made = catalogue.insert({ layers: whole ? [id] : [...stack, id], config, origin, expiresAt });
+        const made = catalogue.insert({ layers: whole ? [id] : [...below.layers, id], config, origin, expiresAt });
         if (answer) store.answers.insert(answer(made.id));
         if (name !== undefined) catalogue.name(made.id, name);
         return made.id;

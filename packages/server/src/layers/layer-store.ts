@@ -16,19 +16,24 @@ const partialSuffix = ".partial";
 const removedSuffix = ".removed";
 const workSuffix = ".work";
 const programLimitMs = 600_000;
-/** One page of mount options holds about so many names; and each level costs every look-up a little. */
+/** One page of mount options holds about so many names. Stacks of images are merged long before (images/merges.ts). */
 export const mostLayers = 120;
 
 export class LayerStore {
   readonly #directory: string;
   readonly #mounts: string;
   readonly #run: RunHost;
+  readonly #launcherBinary: string;
   /** Made, or being made, and not yet named by a row. */
   readonly #held = new Set<string>();
   readonly #points = new Set<string>();
 
-  /** @param store the directory that holds `layers` and `mounts` */
-  constructor(store: string, run: RunHost) {
+  /**
+   * @param store the directory that holds `layers` and `mounts`
+   * @param launcherBinary its `uncover` is run
+   */
+  constructor(store: string, run: RunHost, launcherBinary: string) {
+    this.#launcherBinary = launcherBinary;
     this.#directory = join(store, "layers");
     this.#mounts = join(store, "mounts");
     this.#run = run;
@@ -135,6 +140,27 @@ export class LayerStore {
       await this.#removePoint(point);
       await this.removeTree(work);
       this.#points.delete(work);
+    }
+  }
+
+  /**
+   * Fills a layer with what consecutive layers of a stack are together, on whatever is below them.
+   * @param ids the lowest first
+   */
+  async merge(ids: readonly string[], directory: string, signal: AbortSignal): Promise<void> {
+    for (const id of ids) {
+      const upper = this.path(id);
+      const copy = [
+        "cp",
+        "--archive",
+        "--reflink=auto",
+        "--remove-destination",
+        "--no-target-directory",
+        upper,
+        directory,
+      ];
+      for (const argv of [[this.#launcherBinary, "uncover", directory, upper], copy])
+        await this.run(argv, "merge layers", signal);
     }
   }
 

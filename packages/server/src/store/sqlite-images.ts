@@ -13,6 +13,7 @@ export function imagesTable(database: DatabaseSync): ImagesTable {
   const list = database.prepare("SELECT * FROM images ORDER BY created_at DESC, id");
   const expired = database.prepare("SELECT * FROM images WHERE expires_at <= ?");
   const touch = database.prepare("UPDATE images SET used_at = ? WHERE id = ?");
+  const restack = database.prepare("UPDATE images SET layers = ? WHERE id = ?");
   const forgetRecipe = database.prepare("UPDATE images SET recipe = NULL WHERE id = ?");
   const remove = database.prepare("DELETE FROM images WHERE id = ?");
   const names = database.prepare("SELECT name FROM image_names WHERE image_id = ? ORDER BY name");
@@ -37,6 +38,7 @@ export function imagesTable(database: DatabaseSync): ImagesTable {
     list: () => list.all().map(imageOf),
     expired: (at) => expired.all(at).map(imageOf),
     touch: (id, at) => void touch.run(at, id),
+    restack: (id, layers) => void restack.run(JSON.stringify(layers), id),
     forgetRecipe: (id) => void forgetRecipe.run(id),
     remove: (id) => void remove.run(id),
     names: (id) => names.all(id).map((row) => text(row.name)),

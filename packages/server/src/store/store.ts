@@ -130,6 +130,7 @@ export interface ImagesTable {
   /** Those whose time was over by then. */
   expired(at: number): ImageRow[];
   touch(id: string, at: number): void;
+  restack(id: string, layers: readonly string[]): void;
   /** It is not found by its recipe any more. */
   forgetRecipe(id: string): void;
   /** With its names. */

@@ -195,18 +195,18 @@ export class Volumes {
         store(row.version);
       },
     );
-    if (before.layers.length >= mostCommits) await this.#flatten(id, signal);
+    if (before.layers.length >= mostCommits) await this.#merge(id, signal);
   }
 
   /** Makes one layer of all; what is in the volume stays the same. */
-  async #flatten(id: string, signal: AbortSignal): Promise<void> {
+  async #merge(id: string, signal: AbortSignal): Promise<void> {
     const { layers, catalogue, store } = this.#parts;
-    const copy = async (target: string) => {
-      await using view = await this.view(id, signal);
-      const argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", view.root, target];
-      await layers.run(argv, "merge the layers of a volume", signal);
-    };
-    await this.#withLayer(signal, copy, (layer) => store.volumes.update({ ...this.row(id), layers: [layer] }));
+    const before = this.row(id).layers;
+    await this.#withLayer(
+      signal,
+      (directory) => layers.merge(before, directory, signal),
+      (layer) => store.volumes.update({ ...this.row(id), layers: [layer] }),
+    );
     await catalogue.removeUnusedLayers();
   }
 

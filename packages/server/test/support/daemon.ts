@@ -18,6 +18,7 @@ const server = await startServer({
   sweep: async () => strayHolders(state.run, (key) => engine.keys.has(key)),
   readySlots: () => 0,
   traffic: { settle: async () => undefined, onTraffic: () => undefined },
+  launcherBinary: "/nonexistent",
   diskStore: { directory: "/nonexistent", kind: "plain" },
   log: pino({ level: config.logLevel }),
 });

@@ -43,6 +43,7 @@ export async function testServer(t: TestContext, options: TestServerOptions = {}
     sweep: async () => strayHolders(state.run, (key) => engine.keys.has(key)),
     readySlots: () => 0,
     traffic: { settle: async () => undefined, onTraffic: () => undefined },
+    launcherBinary: "/nonexistent",
     diskStore: { directory: "/nonexistent", kind: "plain" },
     log: pino({ level: "silent" }),
   });
