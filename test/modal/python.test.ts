@@ -75,7 +75,7 @@ except NotFoundError as error: print(error)
   assert.deepEqual(printed.split("\n"), [
     "True",
     "Image 'modal-py-image:v2' not found",
-    "Image im-0000000000000000000000x not found",
+    "Could not find image with ID im-0000000000000000000000x",
     "",
   ]);
   assert.deepEqual((await Image.info(built.id)).names, ["modal-py-image:v1"]);

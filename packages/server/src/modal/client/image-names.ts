@@ -22,22 +22,24 @@ export function imageNameRpcs(core: Core): Rpcs {
   const { catalogue } = core.images;
   return {
     ImageFromId: unary(ImageFromIdRequestSchema, ImageFromIdResponseSchema, async ({ imageId }, { signal }) => {
-      await orNotFound(imageId, () => catalogue.get(imageOf(imageId), signal));
+      await orNotFound(`Could not find image with ID ${imageId}`, () => catalogue.get(imageOf(imageId), signal));
       return { imageId, metadata: {} };
     }),
     ImageDelete: unary(ImageDeleteRequestSchema, EmptySchema, async ({ imageId }) => {
-      await orNotFound(imageId, () => catalogue.remove(catalogue.view(imageOf(imageId)).id));
+      await orNotFound(`No Image with ID ${imageId}`, () => catalogue.remove(catalogue.view(imageOf(imageId)).id));
       return {};
     }),
     ImagePublish: unary(ImagePublishRequestSchema, ImagePublishResponseSchema, async (request) => {
-      const { id } = await orNotFound(request.imageId, () => catalogue.view(imageOf(request.imageId)));
+      const { id } = await orNotFound(`Image ${request.imageId} not found`, () =>
+        catalogue.view(imageOf(request.imageId)),
+      );
       catalogue.name(id, madeScope(core, environmentOf(request)).full(ownName(request.tag)));
       return { imageId: request.imageId, revisionId: "" };
     }),
     ImageGetByTag: unary(ImageGetByTagRequestSchema, ImageGetByTagResponseSchema, async (request, { signal }) => {
       const name = ownName(request.tag);
       const full = scopeOf(core, environmentOf(request)).full(name);
-      const { id } = await orNotFound(`'${name}'`, () => catalogue.get(full, signal));
+      const { id } = await orNotFound(`Image '${name}' not found`, () => catalogue.get(full, signal));
       return { imageId: imageIdOf(id) };
     }),
     ImageListTags: unary(ImageListTagsRequestSchema, ImageListTagsResponseSchema, (request) => {
@@ -68,11 +70,12 @@ function ownName(tag: string): string {
   return tag.slice(tag.lastIndexOf("/") + 1);
 }
 
-async function orNotFound<T>(image: string, find: () => T | Promise<T>): Promise<T> {
+/** What cannot be found, in the words that users of the clients know. */
+async function orNotFound<T>(message: string, find: () => T | Promise<T>): Promise<T> {
   try {
     return await find();
   } catch (error) {
     if (!(error instanceof AtollError) || error.code !== "not_found") throw error;
-    throw new StatusError("notFound", `Image ${image} not found`);
+    throw new StatusError("notFound", message);
   }
 }

@@ -10,10 +10,10 @@ export interface Call {
   readonly isEncrypted: boolean;
 }
 
-/** One value of the metadata, or the empty string. */
+/** One value of the metadata, or the empty string. The Go client says some twice, which Node joins with commas. */
 export function metadataOf({ metadata }: Call, name: string): string {
   const value = metadata[name];
-  return typeof value === "string" ? value : "";
+  return typeof value === "string" ? (value.split(", ", 1)[0] ?? "") : "";
 }
 
 const unitsMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
