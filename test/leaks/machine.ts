@@ -194,8 +194,19 @@ function cgroups(instance: string): string[] {
 const kept = /^(atoll\.db.*|log\/.*|output\/.*|test\.log|lock.*|server\.json)$/;
 
 function files(directory: string): string[] {
-  const names = readdirSync(directory, { recursive: true, encoding: "utf8" });
-  return names.filter((name) => !kept.test(name) && !name.startsWith("store/layers/")).sort();
+  return namesBelow(directory)
+    .filter((name) => !kept.test(name) && !name.startsWith("store/layers/"))
+    .sort();
+}
+
+/** Read again when a directory went while it was read. */
+function namesBelow(directory: string): string[] {
+  for (;;)
+    try {
+      return readdirSync(directory, { recursive: true, encoding: "utf8" });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || !existsSync(directory)) throw error;
+    }
 }
 
 /** Kinds of the descriptors, without the numbers that differ each time. */
