@@ -35,6 +35,13 @@ export interface Config {
   /** Sandboxes of each isolation level that are prepared ahead of time. */
   readonly poolSize: number;
   readonly tunnels: TunnelConfig;
+  /** Of the API's own port. */
+  readonly tls: {
+    /** In PEM; one that this server makes when absent. */
+    readonly files?: { readonly chain: string; readonly key: string } | undefined;
+    /** Whether other machines too may speak without TLS. */
+    readonly allowsPlaintext: boolean;
+  };
   /** Where others find this server, to verify identity tokens; its own address when absent. */
   readonly issuer?: string | undefined;
   readonly cdiDirectories: readonly string[];
@@ -75,6 +82,7 @@ export function configFrom(env: Environment): Config {
       maxConnections: count(env, "ATOLL_TUNNEL_CONNECTIONS", 8000, 1, 1_000_000),
       maxSandboxConnections: count(env, "ATOLL_TUNNEL_SANDBOX_CONNECTIONS", 4000, 1, 1_000_000),
     }),
+    tls: tls(env),
     issuer: issuer(env),
     cdiDirectories: (env.ATOLL_CDI_DIRS ?? "/etc/cdi:/var/run/cdi").split(":").filter((path) => path !== ""),
     imageMap: parseImageMap(env.ATOLL_IMAGE_MAP ?? ""),
@@ -114,6 +122,15 @@ function nameServers(env: Environment): string[] {
   throw new Error(
     `cannot use ATOLL_NAME_SERVERS=${env.ATOLL_NAME_SERVERS}: write at most ${mostNameServers} addresses, such as 192.0.2.53,192.0.2.54`,
   );
+}
+
+function tls(env: Environment): Config["tls"] {
+  const chain = env.ATOLL_CERTIFICATE || undefined;
+  const key = env.ATOLL_KEY || undefined;
+  if ((chain === undefined) !== (key === undefined))
+    throw new Error("cannot use one of ATOLL_CERTIFICATE and ATOLL_KEY: name both files");
+  const allowsPlaintext = oneOf(env, "ATOLL_ALLOW_PLAINTEXT", "0", ["0", "1"]) === "1";
+  return { allowsPlaintext, ...(chain !== undefined && key !== undefined && { files: { chain, key } }) };
 }
 
 /** An address as OpenID Connect Discovery 1.0 has issuers: without a query, and here without a slash at the end. */

@@ -8,7 +8,9 @@ import { admission } from "./api/admission.ts";
 import { appHandlers } from "./api/apps.ts";
 import { diskHandlers } from "./api/disk.ts";
 import { edge } from "./api/edge.ts";
+import { encryption } from "./api/encryption.ts";
 import { fileHandlers } from "./api/files.ts";
+import { overHttp2 } from "./api/http2.ts";
 import { identityHandlers } from "./api/identity.ts";
 import { imageHandlers } from "./api/images.ts";
 import { networkLogHandlers } from "./api/network-log.ts";
@@ -165,7 +167,8 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     secret: (name) => secrets.environment([name]),
   });
   tokens.ensureLocal(state.path);
-  const admitted = admission(config.listen.host, (token) => tokens.isValid(token));
+  const ownName = config.issuer === undefined ? undefined : new URL(config.issuer).hostname;
+  const admitted = admission(config.listen.host, ownName, (token) => tokens.isValid(token));
   const collect = gc(sandboxes, context, async (signal) => [
     ...(await parts.sweep(signal)),
     ...(await images.sweep()),
@@ -245,8 +248,13 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   };
   app.register(transferRoutes(modalCore));
   const dialect = modalDialect(modalCore, admitted.checkOrigin);
-  const grpc = grpcServer(dialect, log, stopping.signal);
-  sharePort(app.server, grpc.server);
+  const grpc = grpcServer({ find: dialect, log, stopping: stopping.signal, others: overHttp2(app) });
+  sharePort({
+    http1: app.server,
+    http2: grpc.server,
+    pair: encryption(config, state.path, log),
+    allowsPlaintext: config.tls.allowsPlaintext,
+  });
   await app.listen({ ...config.listen });
   url = urlOf(app.server.address() as AddressInfo);
   state.publish({ pid: process.pid, url, version: packageJson.version, startedAt });

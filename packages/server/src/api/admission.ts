@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { AtollError } from "../error.ts";
+import { isLoopback } from "../loopback.ts";
 
 export interface Admission {
   /** @throws AtollError invalid_argument when the request was not meant for this server */
@@ -11,16 +12,21 @@ export interface Admission {
 /**
  * Who is let in. On loopback only names of loopback are answered: a web page whose name was made to resolve to 127.0.0.1
  * (DNS rebinding) sends its own name in Host, and one that posts across origins sends it in Origin.
+ * @param ownName of this server for others, who come through something that listens elsewhere
  * @param isValid looks a token up by its hash, so that comparing takes no secret-dependent time
  */
-export function admission(listenHost: string, isValid: (token: string) => boolean): Admission {
+export function admission(
+  listenHost: string,
+  ownName: string | undefined,
+  isValid: (token: string) => boolean,
+): Admission {
   const isLocal = isLoopback(listenHost);
+  const isOwn = (name: string) => isLoopback(name) || name === ownName;
   return {
     checkOrigin: ({ host, origin }) => {
       if (!isLocal) return;
-      if (!isLoopback(hostnameOf(`http://${host ?? ""}`))) throw refused(`the host ${JSON.stringify(host ?? "")}`);
-      if (origin !== undefined && !isLoopback(hostnameOf(origin)))
-        throw refused(`the origin ${JSON.stringify(origin)}`);
+      if (!isOwn(hostnameOf(`http://${host ?? ""}`))) throw refused(`the host ${JSON.stringify(host ?? "")}`);
+      if (origin !== undefined && !isOwn(hostnameOf(origin))) throw refused(`the origin ${JSON.stringify(origin)}`);
     },
     checkToken: (headers) => {
       const token = tokenIn(headers);
@@ -34,18 +40,12 @@ function refused(what: string): AtollError {
   return new AtollError(
     "invalid_argument",
     `cannot answer a request for ${what}: this server answers on loopback only`,
-    "Use http://127.0.0.1 or http://localhost, or listen on another address with ATOLL_LISTEN.",
+    "Use http://127.0.0.1 or http://localhost, or say with ATOLL_LISTEN or ATOLL_ISSUER where else it is reached.",
   );
 }
 
 function hostnameOf(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname : "";
-}
-
-/** Names below `localhost` are not among them: under such names tunnels serve pages that sandboxes wrote. */
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/^\[|\]$/g, "");
-  return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
 /** A browser cannot set headers on a WebSocket, so there the token comes as a subprotocol. */

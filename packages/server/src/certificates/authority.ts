@@ -77,7 +77,7 @@ export class Authority {
       key: this.#leafKey,
       ...validFor(leafDays),
       issuer: this.#pair,
-      use: { serverName },
+      use: { serverNames: [serverName] },
     });
     const pair = { certificate: leaf + this.#chain, key: this.#leafKey };
     this.#leaves.set(serverName, pair);
@@ -95,10 +95,11 @@ function validFor(days: number): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(now - earlierMs), notAfter: new Date(now + days * dayMs) };
 }
 
-function pairIn(file: string): KeyPair {
+/** A key and a certificate that were written into one file. */
+export function pairIn(file: string): KeyPair {
   const text = readFileSync(file, "utf8");
   const [certificate = ""] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(text) ?? [];
   const [key = ""] = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/.exec(text) ?? [];
   if (certificate !== "" && key !== "") return { certificate, key };
-  throw new Error(`cannot use the certificate authority in ${file}: remove the file to have a new one made`);
+  throw new Error(`cannot use the key and the certificate in ${file}: remove the file to have a new one made`);
 }

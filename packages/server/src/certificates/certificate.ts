@@ -1,5 +1,6 @@
 /** One X.509 certificate (RFC 5280) with its key on P-256: the names it is for, and whether it may sign others. */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { isIP } from "node:net";
 import { AsnConvert, OctetString } from "@peculiar/asn1-schema";
 import {
   AlgorithmIdentifier,
@@ -50,7 +51,8 @@ export interface CertificateRequest {
   readonly key: string;
   /** Who signs; the key itself when absent. */
   readonly issuer?: KeyPair | undefined;
-  readonly use: { readonly serverName: string } | AuthorityUse;
+  /** DNS names and IP addresses of a server, or the use of an authority. */
+  readonly use: { readonly serverNames: readonly string[] } | AuthorityUse;
 }
 
 /** A certificate that signs others. */
@@ -86,7 +88,7 @@ export function certificateFor(request: CertificateRequest): string {
     subject,
     subjectPublicKeyInfo: AsnConvert.parse(publicKey, SubjectPublicKeyInfo),
     extensions: new Extensions([
-      ...("serverName" in request.use ? serverExtensions(request.use.serverName) : authorityExtensions(request.use)),
+      ...("serverNames" in request.use ? serverExtensions(request.use.serverNames) : authorityExtensions(request.use)),
       extension(id_ce_subjectKeyIdentifier, new SubjectKeyIdentifier(keyIdentifier(publicKey))),
       extension(id_ce_authorityKeyIdentifier, authorityKey(request.issuer?.key ?? request.key)),
     ]),
@@ -97,12 +99,13 @@ export function certificateFor(request: CertificateRequest): string {
   );
 }
 
-function serverExtensions(serverName: string): Extension[] {
+function serverExtensions(serverNames: readonly string[]): Extension[] {
+  const names = serverNames.map((name) => new GeneralName(isIP(name) ? { iPAddress: name } : { dNSName: name }));
   return [
     extension(id_ce_basicConstraints, new BasicConstraints({ cA: false }), critical),
     extension(id_ce_keyUsage, new KeyUsage(KeyUsageFlags.digitalSignature), critical),
     extension(id_ce_extKeyUsage, new ExtendedKeyUsage([id_kp_serverAuth])),
-    extension(id_ce_subjectAltName, new SubjectAlternativeName([new GeneralName({ dNSName: serverName })])),
+    extension(id_ce_subjectAltName, new SubjectAlternativeName(names)),
   ];
 }
 

@@ -1,5 +1,10 @@
-import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import type { Logger } from "pino";
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { type AnswerOptions, answerCall, isGrpc } from "./grpc/answer.ts";
 
 export interface GrpcServer {
@@ -15,7 +20,13 @@ const connectionWindowBytes = 8 * 1024 * 1024;
 /** Megabytes that one connection may hold: two of the largest messages. */
 const maxSessionMemory = 256;
 
-export function grpcServer(find: AnswerOptions["find"], log: Logger, stopping: AbortSignal): GrpcServer {
+export interface GrpcServerOptions extends AnswerOptions {
+  /** Takes requests of HTTP/2 that are no calls. */
+  others(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+}
+
+export function grpcServer({ others, ...options }: GrpcServerOptions): GrpcServer {
+  const { log } = options;
   const server = createServer({ settings, maxSessionMemory });
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
@@ -27,9 +38,9 @@ export function grpcServer(find: AnswerOptions["find"], log: Logger, stopping: A
   });
   server.on("sessionError", (error) => log.debug({ err: error }, "a connection broke"));
   server.on("stream", (stream, headers) => {
-    if (isGrpc(headers)) return void answerCall(stream as ServerHttp2Stream, headers, { find, log, stopping });
+    if (isGrpc(headers)) return void answerCall(stream as ServerHttp2Stream, headers, options);
     stream.on("error", (error) => log.debug({ err: error }, "a stream broke"));
-    (stream as ServerHttp2Stream).respond({ ":status": 415 }, { endStream: true });
+    others(stream as ServerHttp2Stream, headers);
   });
   return {
     server,

@@ -44,7 +44,7 @@ test("the authority of a directory is made once, and its key is its owner's", (t
   writeFileSync(join(directory, "authority.pem"), "half");
   assert.throws(
     () => Authority.in(directory, { commonName: "Kept" }),
-    /cannot use the certificate authority in .*remove the file/,
+    /cannot use the key and the certificate in .*remove the file/,
   );
 });
 
