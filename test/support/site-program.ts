@@ -18,6 +18,8 @@ const {
   process.argv[2] ?? "",
 );
 const authority = new Authority(pem);
+/** Signs for names that begin with "forged.", and nobody knows it. */
+const impostor = Authority.make({ commonName: "Impostor" });
 const asked = new Map<string, number>();
 
 /** Each question gets the next of the name's answers; the last one stays. */
@@ -72,7 +74,7 @@ function echo(_request: IncomingMessage, socket: Duplex, head: Buffer): void {
 
 const contexts = (name: string) => createSecureContext({ ...certificateFor(name) });
 function certificateFor(name: string): { cert: string; key: string } {
-  const { certificate, key } = authority.leaf(name);
+  const { certificate, key } = (name.startsWith("forged.") ? impostor : authority).leaf(name);
   return { cert: certificate, key };
 }
 const tls = () =>

@@ -18,6 +18,7 @@ export function createOptions(values: Values<typeof sandboxOptions>, pty: Pty | 
     idleTimeoutMs: values["idle-timeout"],
     ...networkPolicy(values),
     network: values.network,
+    outboundSecrets: given(values["inject-secret"]),
     encryptedPorts: given(values.port),
     h2Ports: given(values["h2-port"]),
     unencryptedPorts: given(values["unencrypted-port"]),

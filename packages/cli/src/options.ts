@@ -1,5 +1,6 @@
 /** The options that several verbs share, said once. */
 import { environment, flag, integer, many, number, one, oneOf, pairs, text } from "./option.ts";
+import { outboundSecrets } from "./outbound-secret-option.ts";
 import { duration, size } from "./quantity.ts";
 import { volumes } from "./volume-option.ts";
 
@@ -50,6 +51,11 @@ export const sandboxOptions = {
   "idle-timeout": one("DURATION", "Longest time without a running exec, stdin or connection.", duration),
   ...networkOptions,
   network: one("NAME", "Private network: sandboxes of the app that name the same one reach each other.", text),
+  "inject-secret": many(
+    "NAME=SECRET:HEADER: VALUE",
+    "Set a header with keys of a secret, as {{KEY}}, in requests to an allowed name; the sandbox never has it.",
+    outboundSecrets,
+  ),
   port: many("PORT", "Open this port over TLS; see atoll tunnels.", ports),
   "h2-port": many("PORT", "The same for a service that speaks HTTP/2.", ports),
   "unencrypted-port": many("PORT", "Open this port over plain TCP too.", ports),

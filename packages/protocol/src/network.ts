@@ -22,6 +22,23 @@ export const networkPolicyFields = {
   ),
 };
 
+export const OutboundSecret = Type.Object(
+  {
+    domain: Type.String({ maxLength: 255, description: "One name that outboundDomainAllowlist allows." }),
+    secret: Type.String({ minLength: 1, maxLength: 64, description: "Name or id of a secret of the server." }),
+    headers: Type.Record(
+      Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$" }),
+      Type.String({ maxLength: 4096 }),
+      {
+        minProperties: 1,
+        description: "Set in every request to the name over TLS on port 443; {{KEY}} is that key of the secret.",
+      },
+    ),
+  },
+  closed,
+);
+export type OutboundSecret = Static<typeof OutboundSecret>;
+
 export const NetworkPolicy = Type.Object(networkPolicyFields, {
   ...closed,
   description: "What a sandbox may reach. Without any field: everything but the host, other sandboxes and link-local.",

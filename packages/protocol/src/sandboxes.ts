@@ -1,6 +1,6 @@
 /** Sandboxes: what one is created with, what is known of it, and the operations on it. */
 import Type, { type Static } from "typebox";
-import { NetworkPolicy, networkPolicyFields } from "./network.ts";
+import { NetworkPolicy, networkPolicyFields, OutboundSecret } from "./network.ts";
 import { ofSandbox, waitQuery } from "./parameters.ts";
 import { NetworkName } from "./private-networks.ts";
 import type { Route } from "./route.ts";
@@ -92,6 +92,12 @@ export const SandboxCreate = Type.Object(
       }),
     ),
     ...networkPolicyFields,
+    outboundSecrets: Type.Optional(
+      Type.Array(OutboundSecret, {
+        maxItems: 32,
+        description: "Secrets that are put into headers of requests on the way out; the sandbox never has them.",
+      }),
+    ),
     network: Type.Optional(NetworkName),
     encryptedPorts: Type.Optional(Ports),
     h2Ports: Type.Optional(Ports),
@@ -152,6 +158,7 @@ export const Sandbox = Type.Object(
     blockNetwork: Type.Boolean(),
     outboundCidrAllowlist: networkPolicyFields.outboundCidrAllowlist,
     outboundDomainAllowlist: networkPolicyFields.outboundDomainAllowlist,
+    outboundSecrets: Type.Optional(Type.Array(OutboundSecret)),
     network: Type.Optional(NetworkName),
     address: Type.Optional(
       Type.String({ description: "While it has one: reached by the host and its private network." }),

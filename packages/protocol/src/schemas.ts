@@ -4,7 +4,7 @@ export * from "./disk.ts";
 export * from "./files.ts";
 export * from "./images.ts";
 export * from "./mounts.ts";
-export { NetworkPolicy } from "./network.ts";
+export { NetworkPolicy, OutboundSecret } from "./network.ts";
 export * from "./network-log.ts";
 export { PrivateNetwork, PrivateNetworkList } from "./private-networks.ts";
 export * from "./processes.ts";

@@ -83,7 +83,7 @@ export {
 export type { BuildEvent, TransferEvent } from "./image-events.ts";
 export type { OutputLogEntry, OutputLogOptions } from "./log.ts";
 export { type NetworkLogEntry, SandboxNetwork } from "./network.ts";
-export type { ExecOptions, NetworkPolicyOptions, SandboxCreateOptions } from "./options.ts";
+export type { ExecOptions, NetworkPolicyOptions, OutboundSecretOptions, SandboxCreateOptions } from "./options.ts";
 export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts";
 export { PrivateNetwork, type PrivateNetworkInfo, type PrivateNetworkListOptions } from "./private-network.ts";
 export { Process, type ProcessInfo } from "./process.ts";

@@ -3,7 +3,15 @@ import type { App } from "./app.ts";
 import { checkOptions } from "./arguments.ts";
 import type { CallOptions } from "./client.ts";
 import { InvalidError } from "./errors.ts";
-import type { Exec, Isolation, NetworkPolicy, Pty, ReadinessProbe, SandboxCreate } from "./generated/api.ts";
+import type {
+  Exec,
+  Isolation,
+  NetworkPolicy,
+  OutboundSecret,
+  Pty,
+  ReadinessProbe,
+  SandboxCreate,
+} from "./generated/api.ts";
 import type { Image } from "./image.ts";
 import { Secret } from "./secret.ts";
 import { sizeInBytes } from "./size.ts";
@@ -40,6 +48,16 @@ export interface NetworkPolicyOptions {
   readonly outboundDomainAllowlist?: readonly string[] | undefined;
 }
 
+/** A secret that goes into the headers of requests on the way out, and never into the sandbox. */
+export interface OutboundSecretOptions {
+  /** One name that `outboundDomainAllowlist` allows. */
+  readonly domain: string;
+  /** A secret of the server, or the name of one. */
+  readonly secret: Secret | string;
+  /** Set in every request to the name over TLS on port 443; "{{KEY}}" is that key of the secret. */
+  readonly headers: { readonly [name: string]: string };
+}
+
 export interface SandboxCreateOptions extends CommandOptions, NetworkPolicyOptions, CallOptions {
   /** App, or name of one, that the sandbox belongs to; `default` when absent. */
   readonly app?: App | string | undefined;
@@ -71,6 +89,8 @@ export interface SandboxCreateOptions extends CommandOptions, NetworkPolicyOptio
   readonly idleTimeoutMs?: number | undefined;
   /** A private network of the app: its members reach each other by name and address, and nobody else reaches them. */
   readonly network?: string | undefined;
+  /** Secrets that go into headers of requests on the way out; the sandbox never has them. */
+  readonly outboundSecrets?: readonly OutboundSecretOptions[] | undefined;
   /** Ports that are reached over TLS, see `tunnels`. */
   readonly encryptedPorts?: readonly number[] | undefined;
   /** The same for services that speak HTTP/2. */
@@ -125,6 +145,7 @@ const createOptionNames: Names<SandboxCreateOptions> = {
   idleTimeoutMs: true,
   ...networkPolicyNames,
   network: true,
+  outboundSecrets: true,
   encryptedPorts: true,
   h2Ports: true,
   unencryptedPorts: true,
@@ -156,6 +177,7 @@ export function sandboxCreateBody(argv: readonly string[], options: SandboxCreat
     ...rest,
     ...cidrField("create a sandbox", options),
     outboundDomainAllowlist: options.outboundDomainAllowlist && [...options.outboundDomainAllowlist],
+    outboundSecrets: options.outboundSecrets?.map(outboundSecret),
     image: typeof image === "object" ? undefined : image,
     ...commandFields(options),
     command: argv.length > 0 ? argv : undefined,
@@ -164,6 +186,15 @@ export function sandboxCreateBody(argv: readonly string[], options: SandboxCreat
     diskBytes: size("disk", disk, diskBytes),
     identityToken: identityToken === true ? "ATOLL_IDENTITY_TOKEN" : identityToken || undefined,
   };
+}
+
+function outboundSecret({ domain, secret, headers }: OutboundSecretOptions): OutboundSecret {
+  const name = typeof secret === "string" ? secret : secret.name;
+  if (name !== undefined) return { domain, secret: name, headers };
+  throw new InvalidError(`cannot send a secret of this program to ${domain}`, {
+    code: "invalid_argument",
+    hint: "Keep it at the server with `atoll secret create`, and use Secret.fromName.",
+  });
 }
 
 /** The body of the request that replaces a network policy. Throws `InvalidError` for an option that does not exist. */

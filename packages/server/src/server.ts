@@ -46,6 +46,7 @@ import { gc } from "./sandboxes/gc.ts";
 import type { Images } from "./sandboxes/image.ts";
 import { IsolationLevels } from "./sandboxes/isolation-levels.ts";
 import { NetworkLog } from "./sandboxes/network-log.ts";
+import { OutboundSecrets } from "./sandboxes/outbound-secrets.ts";
 import { SandboxProcesses } from "./sandboxes/sandbox-processes.ts";
 import { Sandboxes } from "./sandboxes/sandboxes.ts";
 import { WarmPool } from "./sandboxes/warm-pool.ts";
@@ -137,6 +138,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     images: catalogue,
     expireImages: (now) => images.expire(now),
     secrets,
+    outboundSecrets: new OutboundSecrets(secrets, join(state.path, "certificates", "sandboxes")),
     volumes: mounts,
     seal,
     identity,

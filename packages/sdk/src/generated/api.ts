@@ -498,6 +498,15 @@ export type NewToken = {
   readonly token: string;
 };
 
+export type OutboundSecret = {
+  /** One name that outboundDomainAllowlist allows. */
+  readonly domain: string;
+  /** Name or id of a secret of the server. */
+  readonly secret: string;
+  /** Set in every request to the name over TLS on port 443; {{KEY}} is that key of the secret. */
+  readonly headers: { readonly [name: string]: string };
+};
+
 export type PrivateNetwork = {
   /** Letters, digits, '.', '_' and '-'; at most 64. An environment and '/' may stand before it. */
   readonly app: string;
@@ -600,6 +609,7 @@ export type Sandbox = {
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
   /** Only these names are reached, over TLS on port 443, HTTP on port 80 and the proxy on port 3128, and what outboundCidrAllowlist adds: api.example.com, or *.example.com for every name below it. */
   readonly outboundDomainAllowlist?: readonly string[] | undefined;
+  readonly outboundSecrets?: readonly OutboundSecret[] | undefined;
   /** A private network of the app: its members reach each other, and nobody else reaches them. Lower-case letters, digits and '-'; at most 63. */
   readonly network?: string | undefined;
   /** While it has one: reached by the host and its private network. */
@@ -661,6 +671,8 @@ export type SandboxCreate = {
   readonly outboundCidrAllowlist?: readonly string[] | undefined;
   /** Only these names are reached, over TLS on port 443, HTTP on port 80 and the proxy on port 3128, and what outboundCidrAllowlist adds: api.example.com, or *.example.com for every name below it. */
   readonly outboundDomainAllowlist?: readonly string[] | undefined;
+  /** Secrets that are put into headers of requests on the way out; the sandbox never has them. */
+  readonly outboundSecrets?: readonly OutboundSecret[] | undefined;
   /** A private network of the app: its members reach each other, and nobody else reaches them. Lower-case letters, digits and '-'; at most 63. */
   readonly network?: string | undefined;
   readonly encryptedPorts?: readonly number[] | undefined;

@@ -1,6 +1,7 @@
 /** The sandboxes that the egress program serves, by the address that their packets come from: the gateway checks that it is theirs. */
 import type { BlockList } from "node:net";
 import { Domains } from "../network/domains.ts";
+import type { HeaderRule } from "../network/header-rule.ts";
 import type { ClientPolicy, Member } from "./control.ts";
 import { listOfIntervals } from "./forbidden.ts";
 
@@ -14,6 +15,8 @@ export interface Client {
   readonly domains: Domains;
   /** Private ranges that names may resolve into. */
   readonly ranges: BlockList;
+  /** By name. */
+  readonly rules: ReadonlyMap<string, HeaderRule>;
   /** Its policy has become open: new connections pass by, and what is open goes on. */
   readonly isOpen: boolean;
   readonly member: Member | undefined;
@@ -45,7 +48,9 @@ export class Clients {
       return;
     }
     const { domains, intervals, isOpen = false, member } = policy;
-    const client = { domains: new Domains(domains), ranges: listOfIntervals(intervals), isOpen, member, passages };
+    const rules = new Map(policy.rules.map((rule) => [rule.domain, rule]));
+    const ranges = listOfIntervals(intervals);
+    const client = { domains: new Domains(domains), ranges, rules, isOpen, member, passages };
     this.#clients.set(address, client);
     for (const passage of [...passages])
       if (![...passage.names].every((name) => isAllowed(client, name))) passage.end();

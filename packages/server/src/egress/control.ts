@@ -1,5 +1,6 @@
 /** What the daemon and the egress program say to each other over a unix socket: JSON, a line each. */
 import type { Duplex } from "node:stream";
+import type { HeaderRule } from "../network/header-rule.ts";
 import type { Traffic } from "../network/traffic.ts";
 
 /** What one sandbox may reach by name. */
@@ -8,6 +9,8 @@ export interface ClientPolicy {
   readonly domains: readonly string[];
   /** Ranges that names may resolve into although they are private: `first-last`, or an address alone. */
   readonly intervals: readonly string[];
+  /** Secrets in requests to these names. */
+  readonly rules: readonly HeaderRule[];
   /** It may reach everything by now, without this program: what is open goes on. */
   readonly isOpen?: boolean;
   readonly member?: Member | undefined;

@@ -1,6 +1,8 @@
 /** The one place where it is decided whether a sandbox is let to a name, and where connections to names are made. */
 import { connect, type LookupFunction, type Socket } from "node:net";
 import { hostName } from "../network/domains.ts";
+import type { HeaderRule } from "../network/header-rule.ts";
+import { egressPorts } from "../network/rules.ts";
 import { type Client, type Clients, isAllowed } from "./clients.ts";
 import type { Forbidden } from "./forbidden.ts";
 import type { Journal } from "./journal.ts";
@@ -76,6 +78,15 @@ export class Door {
       if (error instanceof Refused) throw error;
       throw this.#noted(address, name, port, refusals.unreachable(name, port));
     }
+  }
+
+  /** The secret that goes into requests to a target; only where TLS keeps it from everybody else. */
+  ruleFor(address: string, { name, port }: Target): HeaderRule | undefined {
+    return port === egressPorts.tls ? this.#clients.get(address)?.rules.get(name) : undefined;
+  }
+
+  secretUsed(address: string, { name, port }: Target, secret: string): void {
+    this.#journal.happened(address, { name, port, protocol: "tcp", secret });
   }
 
   /** Notes what was refused before it was known whom the sandbox asks for. */

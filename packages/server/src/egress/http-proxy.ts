@@ -8,7 +8,10 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { connect as connectTls, createSecureContext, TLSSocket } from "node:tls";
+import type { HeaderRule } from "../network/header-rule.ts";
 import { egressPorts } from "../network/rules.ts";
 import { handedOn } from "../tunnels/admission.ts";
 import { pass } from "../tunnels/passage.ts";
@@ -26,6 +29,7 @@ const limits = {
   keepAliveTimeout: 60_000,
   connectionsCheckingInterval: 2500,
 } as const;
+const handshakeMs = 10_000;
 const requestsEach = 10_000;
 /** Shorter than what servers wait for a next request, so that it rarely meets a connection that is just being closed. */
 const keptMs = 4000;
@@ -57,10 +61,23 @@ export class HttpProxy {
   serve(visitor: Visitor): void {
     const { socket } = visitor;
     this.#visitors.set(socket, visitor);
-    const agent = new DoorAgent(this.#door, visitor.address);
+    const agent = new DoorAgent(this.#door, visitor);
     this.#agents.set(socket, agent);
     socket.once("close", () => agent.destroy());
     this.#server.emit("connection", socket);
+  }
+
+  /** Ends TLS here, for a name whose requests a secret goes into. */
+  serveEncrypted(visitor: Visitor, { certificate, key }: HeaderRule): void {
+    const secureContext = createSecureContext({ cert: certificate, key, minVersion: "TLSv1.2" });
+    const socket = new TLSSocket(visitor.socket, { isServer: true, secureContext, ALPNProtocols: ["http/1.1"] });
+    const limit = setTimeout(() => socket.destroy(), handshakeMs);
+    socket.on("error", () => socket.destroy());
+    socket.once("close", () => clearTimeout(limit));
+    socket.once("secure", () => {
+      clearTimeout(limit);
+      this.serve({ ...visitor, socket });
+    });
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -123,6 +140,7 @@ export class HttpProxy {
     const { name, port } = this.#target(visitor, wanted);
     const { expect: _answered, ...rest } = headers;
     const { method } = request;
+    const secret = this.#secretHeaders(visitor, { name, port }, method);
     const agent = this.#agents.get(request.socket);
     const isChunked = request.headers["transfer-encoding"] !== undefined;
     return requestOf({
@@ -131,8 +149,17 @@ export class HttpProxy {
       port,
       method,
       path: wanted.path,
-      headers: { ...rest, host: wanted.host, ...(isChunked && { "transfer-encoding": "chunked" }) },
+      headers: { ...rest, ...secret, host: wanted.host, ...(isChunked && { "transfer-encoding": "chunked" }) },
     });
+  }
+
+  /** @throws Refused */
+  #secretHeaders({ address, rule }: Visitor, target: Target, method: string | undefined): HeaderRule["headers"] {
+    if (rule === undefined) return {};
+    if (method === "TRACE") throw refusals.traced;
+    if (rule.headers === undefined) throw refusals.secretGone(rule.secret);
+    this.#door.secretUsed(address, target, rule.secret);
+    return rule.headers;
   }
 
   #asked({ port, within }: Visitor, { url = "", headersDistinct }: IncomingMessage): Asked {
@@ -157,24 +184,51 @@ export class HttpProxy {
 /** Connections to servers, for the requests of one connection of a sandbox. */
 class DoorAgent extends Agent {
   readonly #door: Door;
-  readonly #address: string;
+  readonly #visitor: Visitor;
 
-  constructor(door: Door, address: string) {
+  constructor(door: Door, visitor: Visitor) {
     super({ keepAlive: true, timeout: keptMs, maxFreeSockets: 4 });
     this.#door = door;
-    this.#address = address;
+    this.#visitor = visitor;
   }
 
   override createConnection(
     options: AgentOptions & { host?: string; port?: number },
     done: (error: Error | null, socket: Duplex) => void,
   ): undefined {
-    const target = { name: String(options.host), port: Number(options.port) };
-    this.#door.connect(this.#address, target).then(
+    this.#connect({ name: String(options.host), port: Number(options.port) }).then(
       (socket) => done(null, socket),
       (error: Error) => done(error, undefined as never),
     );
   }
+
+  /** Where TLS ended on this side, it begins anew on the other. */
+  async #connect(target: Target): Promise<Duplex> {
+    const { address, rule } = this.#visitor;
+    const socket = await this.#door.connect(address, target);
+    return rule === undefined ? socket : encrypted(socket, target.name);
+  }
+}
+
+/** @throws Refused unless the server is who it says it is */
+function encrypted(socket: Socket, servername: string): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const server = connectTls({ socket, servername, ALPNProtocols: ["http/1.1"] });
+    const limit = setTimeout(() => server.destroy(new Error("it does not answer in time")), handshakeMs);
+    server.on("error", ({ message }) => {
+      server.destroy();
+      const [why = message] = message.split(";"); // what Node advises behind it is for others
+      reject(refusals.untrusted(servername, why));
+    });
+    server.once("close", () => {
+      clearTimeout(limit);
+      reject(refusals.untrusted(servername, "it has closed the connection"));
+    });
+    server.once("secureConnect", () => {
+      clearTimeout(limit);
+      resolve(server);
+    });
+  });
 }
 
 function endToEnd({ headersDistinct }: IncomingMessage): Record<string, string[]> {

@@ -40,6 +40,19 @@ export const refusals = {
     new Refused(403, `cannot let a TLS connection out: ${why}`, "The server name (SNI) must be sent, and readable."),
   otherName: (name: string, other: string) =>
     new Refused(403, `cannot reach ${other} through a connection to ${name}`, "Open a connection for each name."),
+  untrusted: (name: string, why: string) =>
+    new Refused(
+      502,
+      `cannot trust ${name}: ${why}`,
+      "Authorities of one's own are added with NODE_EXTRA_CA_CERTS of the server.",
+    ),
+  secretGone: (secret: string) =>
+    new Refused(
+      502,
+      `cannot put the secret ${JSON.stringify(secret)} into the request: it is not there any more, or lacks a key`,
+      "Set the secret again, and then the sandbox's network policy.",
+    ),
+  traced: new Refused(405, "cannot pass TRACE on: its answer would show the secret", "Use another method."),
   malformed: new Refused(
     400,
     "cannot understand the request",

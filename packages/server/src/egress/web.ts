@@ -1,5 +1,6 @@
 /** Where connections of sandboxes to the web arrive: by their first bytes they are TLS, whose server name is read, or HTTP. */
 import { createServer, type Socket } from "node:net";
+import type { HeaderRule } from "../network/header-rule.ts";
 import { egressPorts } from "../network/rules.ts";
 import { pass } from "../tunnels/passage.ts";
 import { decodeHello, type Hello, isTls } from "./client-hello.ts";
@@ -20,6 +21,8 @@ export interface Visitor {
   readonly port: number;
   /** The only target of what was asked for with CONNECT. */
   readonly within?: Target | undefined;
+  /** What goes into its requests. */
+  readonly rule?: HeaderRule | undefined;
   /** Every name that it has to do with; it ends when one of them is not allowed any more. */
   readonly names: Set<string>;
 }
@@ -71,7 +74,7 @@ async function receive(door: Door, proxy: HttpProxy, visitor: Visitor): Promise<
   if (first === undefined) return void socket.destroy();
   if (!isTls(first)) return proxy.serve(visitor);
   try {
-    await passTls(door, visitor);
+    await passTls(door, proxy, visitor);
   } catch {
     leave(socket);
     socket.end(accessDenied);
@@ -79,7 +82,8 @@ async function receive(door: Door, proxy: HttpProxy, visitor: Visitor): Promise<
 }
 
 /** @throws Refused */
-async function passTls(door: Door, { socket, address, port, within, names }: Visitor): Promise<void> {
+async function passTls(door: Door, proxy: HttpProxy, visitor: Visitor): Promise<void> {
+  const { socket, address, port, within, names } = visitor;
   const hello = await readUntil(socket, firstBytesMs, decided);
   const to = within?.port ?? port;
   if (hello?.state !== "complete")
@@ -89,6 +93,8 @@ async function passTls(door: Door, { socket, address, port, within, names }: Vis
   if (within && within.name !== target.name)
     throw door.refuse(address, to, refusals.otherName(within.name, target.name));
   names.add(target.name);
+  const rule = door.ruleFor(address, target);
+  if (rule) return proxy.serveEncrypted({ ...visitor, within: target, rule }, rule);
   const server = await door.connect(address, target);
   server.setTimeout(idleMs, () => server.destroy());
   pass(socket, server);

@@ -9,6 +9,7 @@
  * A holder is described by plain data (`HolderRecord`) that the store keeps, so a restarted server adopts it.
  */
 import type { Isolation, NetworkPolicy } from "@atoll/protocol";
+import type { HeaderRule } from "../network/header-rule.ts";
 
 export interface Engine {
   readonly isolation: Isolation;
@@ -25,11 +26,8 @@ export interface Engine {
   /** Binds the root and sets the limits, once init has connected. On failure the holder is of no further use and must be destroyed. */
   claim(holder: Holder, claim: Claim, signal: AbortSignal): Promise<ClaimedRoot>;
 
-  /**
-   * Has the holder reach what the policy says from now on, on open connections too. It is open when it is prepared.
-   * @param membership of a private network: its members reach each other by address and name, whatever their policies
-   */
-  setNetwork(record: HolderRecord, policy: NetworkPolicy, membership?: Membership): Promise<void>;
+  /** Has the holder reach what the network says from now on, on open connections too. It is open when it is prepared. */
+  setNetwork(record: HolderRecord, network: HolderNetwork): Promise<void>;
 
   /**
    * Gives nothing that a record of an earlier server names to anyone else, until it is destroyed. Comes before anything is made, for every
@@ -71,6 +69,14 @@ export interface Engine {
 
   /** What the kernel counted for the holder. */
   usage(record: HolderRecord): Promise<Usage>;
+}
+
+export interface HolderNetwork {
+  readonly policy: NetworkPolicy;
+  /** Secrets in requests to names that the policy allows. */
+  readonly rules: readonly HeaderRule[];
+  /** Of a private network: its members reach each other by address and name, whatever their policies. */
+  readonly membership: Membership | undefined;
 }
 
 export type EngineCheck = { readonly available: boolean; readonly detail: string };

@@ -89,7 +89,11 @@ export class Egress implements TrafficSource {
     const arrived = this.#arrival(await this.#listening(), limit);
     arrived.catch(() => undefined); // it is awaited only once the program runs
     const argv = ["sh", "-c", 'exec "$@" 2>>"$0"', logFile, process.execPath, "--disable-warning=ExperimentalWarning"];
-    const child = await launcher.spawnWatched([...argv, program, socketPath], { cwd: "/", signal: limit });
+    const child = await launcher.spawnWatched([...argv, program, socketPath], {
+      cwd: "/",
+      env: environment(),
+      signal: limit,
+    });
     try {
       const socket = await Promise.race([arrived, child.gone.then(() => Promise.reject(ended(logFile)))]);
       const link: Link = { child, socket, waiting: new Map() };
@@ -166,6 +170,12 @@ export class Egress implements TrafficSource {
     };
     setTimeout(again, restartMs).unref();
   }
+}
+
+/** Servers that secrets go to are trusted as the daemon trusts them. */
+function environment(): Record<string, string> {
+  const { PATH = "/usr/sbin:/usr/bin:/sbin:/bin", NODE_EXTRA_CA_CERTS: authorities } = process.env;
+  return { PATH, ...(authorities && { NODE_EXTRA_CA_CERTS: authorities }) };
 }
 
 function ended(logFile: string): AtollError {

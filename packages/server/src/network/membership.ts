@@ -19,7 +19,7 @@ export function asMember(
 ): ClientPolicy {
   const servers = nameServers.filter((server) => isIPv4(server) && isReached(server, policy));
   const member = { number, domain: domainOf(network), name: name?.toLowerCase(), nameServers: servers };
-  return { domains: [], intervals: [], ...client, member };
+  return { domains: [], intervals: [], rules: [], ...client, member };
 }
 
 function isReached(server: string, { mode, intervals }: Outbound): boolean {

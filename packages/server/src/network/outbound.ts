@@ -4,6 +4,7 @@ import type { ClientPolicy } from "../egress/control.ts";
 import { AtollError } from "../error.ts";
 import { interval, merged, type Range, range } from "./cidr.ts";
 import { domainPattern } from "./domains.ts";
+import type { HeaderRule } from "./header-rule.ts";
 
 export interface Outbound {
   /** `listed`: only `intervals`. */
@@ -38,10 +39,10 @@ export function outbound(policy: NetworkPolicy): Outbound {
  * before.
  * @throws AtollError as `outbound`
  */
-export function clientPolicy(policy: NetworkPolicy): ClientPolicy | undefined {
+export function clientPolicy(policy: NetworkPolicy, rules: readonly HeaderRule[]): ClientPolicy | undefined {
   const { mode, isProxied, intervals } = outbound(policy);
-  if (mode === "open") return { domains: [], intervals, isOpen: true };
-  return isProxied ? { domains: (policy.outboundDomainAllowlist ?? []).map(patternOf), intervals } : undefined;
+  if (mode === "open") return { domains: [], intervals, rules, isOpen: true };
+  return isProxied ? { domains: (policy.outboundDomainAllowlist ?? []).map(patternOf), intervals, rules } : undefined;
 }
 
 function intervalsOf(cidrs: readonly string[] = []): string[] {

@@ -6,7 +6,6 @@ import { failedToStart, lost } from "../processes/result.ts";
 import type { ProcessRow } from "../store/rows.ts";
 import { finish } from "./ending.ts";
 import { connectTimeoutMs, type LiveSandbox } from "./live-sandbox.ts";
-import { membershipOf } from "./private-networks.ts";
 import { begin } from "./starting.ts";
 
 const adoptTimeoutMs = 30_000;
@@ -63,7 +62,7 @@ async function findHolder(live: LiveSandbox): Promise<void> {
   const engine = context.levels.engine(row.spec.isolation);
   const holder = row.holder && (await engine.adopt(row.holder, signal));
   if (holder) {
-    await engine.setNetwork(holder.record, row.networkPolicy, membershipOf(row));
+    await live.setNetwork(holder.record, row.networkPolicy);
     live.watch(holder);
     live.note("adopted");
     await context.tunnels.reopen(live, context.stopping);

@@ -12,6 +12,7 @@ import type { MachineSize } from "./defaults.ts";
 import type { Images } from "./image.ts";
 import type { IsolationLevels } from "./isolation-levels.ts";
 import type { Observer } from "./observer.ts";
+import type { OutboundSecrets } from "./outbound-secrets.ts";
 import type { Tunnels } from "./tunnels.ts";
 import type { WarmPool } from "./warm-pool.ts";
 
@@ -25,6 +26,7 @@ export interface Context {
   /** Removes images whose time is over, unless they are used. */
   readonly expireImages: (now: number) => Promise<void>;
   readonly secrets: Secrets;
+  readonly outboundSecrets: OutboundSecrets;
   readonly volumes: VolumeMounts;
   readonly seal: Seal;
   readonly identity: Identity;

@@ -52,6 +52,7 @@ export function withDefaults(
     h2Ports: request.h2Ports,
     unencryptedPorts: request.unencryptedPorts,
     inboundCidrAllowlist: request.inboundCidrAllowlist,
+    outboundSecrets: request.outboundSecrets,
     readinessProbe: request.readinessProbe,
   };
 }

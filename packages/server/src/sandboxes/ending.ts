@@ -94,6 +94,7 @@ export async function destroy(live: LiveSandbox): Promise<void> {
     await live.hangUp();
     live.removeControlDirectory();
     await context.volumes.remove(row.id);
+    context.outboundSecrets.remove(row.id);
     row.isDestroyed = true;
     context.store.mounts.removeOf(row.id);
     live.note("removed");

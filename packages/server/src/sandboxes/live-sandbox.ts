@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Result } from "@atoll/protocol";
+import type { NetworkPolicy, Result } from "@atoll/protocol";
 import { Change } from "../change.ts";
-import type { Holder, HolderEnd } from "../engine/engine.ts";
+import type { Holder, HolderEnd, HolderRecord } from "../engine/engine.ts";
 import { messageOf } from "../error.ts";
 import { InitLink } from "../init/link.ts";
 import { Processes } from "../processes/processes.ts";
@@ -13,6 +13,7 @@ import type { Context } from "./context.ts";
 import { environmentOf, termOf } from "./defaults.ts";
 import { activityPrecisionMs } from "./idle.ts";
 import { moved } from "./lifecycle.ts";
+import { membershipOf } from "./private-networks.ts";
 import { type TimelineEvent, withEntry } from "./timeline.ts";
 import type { WarmHolder } from "./warm-pool.ts";
 
@@ -110,6 +111,14 @@ export class LiveSandbox {
     if (this.isStored) this.context.store.sandboxes.update(this.row);
     this.changed.announce();
     this.context.wake();
+  }
+
+  /** Has what it has to do with the network hold in the engine. */
+  async setNetwork(holder: HolderRecord, policy: NetworkPolicy): Promise<void> {
+    const { id, spec } = this.row;
+    const engine = this.context.levels.engine(spec.isolation);
+    const rules = this.context.outboundSecrets.rules(id, spec.outboundSecrets ?? []);
+    await engine.setNetwork(holder, { policy, rules, membership: membershipOf(this.row) });
   }
 
   async listen(): Promise<InitLink> {

@@ -13,7 +13,7 @@ import { environmentOf, networkPolicyOf, withDefaults } from "./defaults.ts";
 import { destroy, finish } from "./ending.ts";
 import { environmentPurpose, LiveSandbox } from "./live-sandbox.ts";
 import { checkPorts } from "./ports.ts";
-import { checkMemberName, membershipOf, networkOf, privateNetworks } from "./private-networks.ts";
+import { checkMemberName, networkOf, privateNetworks } from "./private-networks.ts";
 import { probeUntilReady } from "./readiness.ts";
 import { Reconciler } from "./reconcile.ts";
 import { isPlatformFailure, start } from "./starting.ts";
@@ -177,12 +177,11 @@ export class Sandboxes {
     const live = this.#running(id, "name");
     if (live.row.name === name) return this.get(id);
     this.#checkName(live.row.app, name, live.row.spec.network?.name, live);
-    const { row, context } = live;
+    const { row } = live;
     row.name = name;
     live.save();
     // Members of its private network find it by its name.
-    if (row.holder && row.spec.network)
-      await context.levels.engine(row.spec.isolation).setNetwork(row.holder, row.networkPolicy, membershipOf(row));
+    if (row.holder && row.spec.network) await live.setNetwork(row.holder, row.networkPolicy);
     return this.get(id);
   }
 
@@ -193,9 +192,9 @@ export class Sandboxes {
   async updateNetworkPolicy(id: string, policy: NetworkPolicy): Promise<Sandbox> {
     outbound(policy);
     const live = this.#running(id, "change the network policy of");
-    const { row, context } = live;
+    const { row } = live;
     // One that is still being prepared is given the policy of its row.
-    if (row.holder) await context.levels.engine(row.spec.isolation).setNetwork(row.holder, policy, membershipOf(row));
+    if (row.holder) await live.setNetwork(row.holder, policy);
     row.networkPolicy = networkPolicyOf(policy);
     live.save();
     return this.get(id);
@@ -269,6 +268,7 @@ export class Sandboxes {
     checkPorts(request);
     this.#checkRoom(request);
     outbound(request);
+    this.#context.outboundSecrets.check(request);
     await this.#holdersKnown.promise;
     const isolation = await levels.choose(request.isolation);
     const image = await images.resolve(request.image ?? "base", AbortSignal.any([stopping, callerGone]));
@@ -331,10 +331,11 @@ export class Sandboxes {
 
   /** Devices and environment, or why the request cannot have them: found out before anything is taken for it. */
   #given(request: SandboxCreate, spec: SandboxRow["spec"], imageEnvironment: Readonly<Record<string, string>>) {
-    const { secrets, gpus } = this.#context;
+    const { secrets, outboundSecrets, gpus } = this.#context;
     const chosen = request.gpu === undefined ? [] : gpus.choose(request.gpu, this.#gpusInUse());
     const environment = environmentOf(
       imageEnvironment,
+      outboundSecrets.environment(spec.outboundSecrets ?? []),
       gpus.edits(chosen).environment,
       secrets.environment(request.secrets ?? []),
       request.env ?? {},

@@ -6,7 +6,6 @@ import { exitCodes, failedToStart } from "../processes/result.ts";
 import type { AnswerOf } from "./answers.ts";
 import type { Image } from "./image.ts";
 import { connectTimeoutMs, type LiveSandbox } from "./live-sandbox.ts";
-import { membershipOf } from "./private-networks.ts";
 
 /** From the first step to the running command. */
 const startTimeoutMs = 120_000;
@@ -71,14 +70,14 @@ async function claim(live: LiveSandbox, engine: Engine, image: Image, signal: Ab
     layers: image.layers,
     limits: { cpu: spec.cpu, memoryBytes: spec.memoryBytes, pids: spec.pidsLimit, diskBytes: spec.diskBytes },
     devices: edits.devices,
-    mounts: [...edits.mounts, ...volumes],
+    mounts: [...edits.mounts, ...volumes, ...context.outboundSecrets.mounts(row.id, spec.outboundSecrets ?? [])],
     network: spec.network?.name,
   };
   const connectLimit = AbortSignal.any([signal, AbortSignal.timeout(connectTimeoutMs)]);
   // Not side by side: an init that is still opening its control directory must not lose it to the change of the root.
   await step("reach the sandbox's init", () => link.whenConnected(connectLimit));
   // Nothing but init runs in it yet.
-  await step("set the network policy", () => engine.setNetwork(holder.record, row.networkPolicy, membershipOf(row)));
+  await step("set the network policy", () => live.setNetwork(holder.record, row.networkPolicy));
   const claimed = await step("give the sandbox its root and limits", () => engine.claim(holder, request, signal));
   live.note("claimed");
   const { errno, step: failed } = await step("set up the sandbox", () =>

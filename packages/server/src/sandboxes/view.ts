@@ -19,6 +19,7 @@ export function sandboxView(row: SandboxRow): Sandbox {
     timeoutMs: spec.timeoutMs,
     ...row.networkPolicy,
     blockNetwork: row.networkPolicy.blockNetwork ?? false,
+    ...(spec.outboundSecrets && { outboundSecrets: [...spec.outboundSecrets] }),
     ...(spec.network && { network: spec.network.name }),
     ...(row.state !== "finished" && row.holder?.address !== undefined && { address: row.holder.address }),
     createdAt: new Date(row.createdAt).toISOString(),

@@ -5,6 +5,7 @@ import type {
   ImageOrigin,
   MountedVolume,
   NetworkPolicy,
+  OutboundSecret,
   Pty,
   Result,
   SandboxCreate,
@@ -41,6 +42,7 @@ export interface SandboxSpec {
   readonly inboundCidrAllowlist?: readonly string[] | undefined;
   /** The private network it is in; the number tells it from all others. */
   readonly network?: { readonly name: string; readonly number: number } | undefined;
+  readonly outboundSecrets?: readonly OutboundSecret[] | undefined;
   readonly volumes?: readonly MountedVolume[] | undefined;
   readonly readinessProbe?: NonNullable<SandboxCreate["readinessProbe"]> | undefined;
 }

@@ -85,9 +85,9 @@ test("a change takes away what is not allowed any more, adds what is new, and to
 
 test("names go through the egress program, ranges do not, and an empty list of names lets nothing out", () => {
   assert.deepEqual(outbound({ outboundDomainAllowlist: [] }), { mode: "listed", intervals: [], isProxied: false });
-  assert.equal(clientPolicy({ outboundDomainAllowlist: [] }), undefined);
+  assert.equal(clientPolicy({ outboundDomainAllowlist: [] }, []), undefined);
   const both = { outboundCidrAllowlist: ["192.0.2.0/24"], outboundDomainAllowlist: ["A.test"] };
-  assert.deepEqual(clientPolicy(both), { domains: ["a.test"], intervals: ["192.0.2.0-192.0.2.255"] });
+  assert.deepEqual(clientPolicy(both, []), { domains: ["a.test"], rules: [], intervals: ["192.0.2.0-192.0.2.255"] });
   assert.deepEqual(changes("slot7", outbound({ outboundCidrAllowlist: ["192.0.2.0/24"] }), outbound(both)), [
     'add element inet atoll named { "slot7" }',
     'add element inet atoll proxied { "slot7" }',

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { chmod, chown, mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { basename, join } from "node:path";
-import type { Isolation, NetworkPolicy } from "@atoll/protocol";
+import type { Isolation } from "@atoll/protocol";
 import type { Cgroups } from "../../cgroups/cgroups.ts";
 import { messageOf } from "../../error.ts";
 import { randomText } from "../../id.ts";
@@ -26,8 +26,8 @@ import type {
   EngineCheck,
   Holder,
   HolderEnd,
+  HolderNetwork,
   HolderRecord,
-  Membership,
   Mount,
   Mounted,
   PrepareRequest,
@@ -254,9 +254,9 @@ export class OciEngine implements Engine {
     for (const { cgroupRule } of claim.devices) this.#machine.cgroups.allowDevice(key, cgroupRule);
   }
 
-  async setNetwork({ details }: HolderRecord, policy: NetworkPolicy, membership?: Membership): Promise<void> {
+  async setNetwork({ details }: HolderRecord, { policy, rules, membership }: HolderNetwork): Promise<void> {
     const { egress, gateway, policies } = this.#machine;
-    const [wanted, client] = [{ ...outbound(policy), network: membership?.number }, clientPolicy(policy)];
+    const [wanted, client] = [{ ...outbound(policy), network: membership?.number }, clientPolicy(policy, rules)];
     const known = membership ? asMember(client, membership, wanted, gateway.resolver.nameServers) : client;
     // First, so that no packet is led to it that it would know nothing of.
     await egress.set(String(details.address), known);

@@ -55,7 +55,14 @@ export const rootMount = "/newroot";
 export const carriedMounts = ["proc", "dev", controlMount.slice(1)];
 
 /** Where we mount something into a sandbox's root: an image needs none of these, and does not get them from a sandbox. */
-export const ownMounts = [...carriedMounts, "sys", "etc/resolv.conf", "etc/hosts"];
+export const ownMounts = [
+  ...carriedMounts,
+  "sys",
+  "etc/resolv.conf",
+  "etc/hosts",
+  "run/atoll/ca-certificates.pem",
+  "run/atoll",
+];
 
 /**
  * A container of its own user, pid, mount, ipc, uts and cgroup namespace in a prepared network namespace.
