@@ -98,7 +98,8 @@ async function copyContent(target: Spot, { root, openDirectory }: Whole): Promis
 async function likeBefore(place: string, stats: Stats): Promise<void> {
   await lchown(place, stats.uid, stats.gid);
   if (!stats.isSymbolicLink()) await chmod(place, stats.mode & 0o7777);
-  await lutimes(place, stats.atime, stats.mtime);
+  // As numbers: a Date has whole milliseconds only.
+  await lutimes(place, stats.atimeMs / 1000, stats.mtimeMs / 1000);
 }
 
 async function isDirectory(root: string, path: string): Promise<boolean> {

@@ -184,6 +184,7 @@ const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   `CREATE TABLE environments (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL) STRICT`,
+  `ALTER TABLE volume_mounts ADD COLUMN reload BLOB`,
 ];
 
 /** @throws Error when the database was written by a newer server */

@@ -158,6 +158,8 @@ export interface VolumeMountRow {
   version: number;
   /** What of its working copy is in the volume; see volumes/manifest.ts. */
   committed: Uint8Array;
+  /** What a reload that is under way changes in the copy; see volumes/catch-up.ts. */
+  reload?: Uint8Array | undefined;
 }
 
 /** A file that a client has open by a descriptor. */

@@ -41,7 +41,7 @@ export function volumeMountsTable(database: DatabaseSync): VolumeMountsTable {
   const insert = database.prepare(`INSERT INTO volume_mounts
     (sandbox_id, number, volume_id, path, read_only, sub_path, version, committed)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
-  const update = database.prepare(`UPDATE volume_mounts SET version = ?, committed = ?
+  const update = database.prepare(`UPDATE volume_mounts SET version = ?, committed = ?, reload = ?
     WHERE sandbox_id = ? AND number = ?`);
   const of = database.prepare("SELECT * FROM volume_mounts WHERE sandbox_id = ? ORDER BY number");
   const users = database.prepare(
@@ -54,7 +54,7 @@ export function volumeMountsTable(database: DatabaseSync): VolumeMountsTable {
       const { sandboxId, number: at, volumeId, path, readOnly, version, committed } = row;
       insert.run(sandboxId, at, volumeId, path, Number(readOnly), row.subPath ?? null, version, committed);
     },
-    update: (row) => void update.run(row.version, row.committed, row.sandboxId, row.number),
+    update: (row) => void update.run(row.version, row.committed, row.reload ?? null, row.sandboxId, row.number),
     of: (sandboxId) => of.all(sandboxId).map(mountOf),
     users: (volumeId) => users.all(volumeId).map((row) => text(row.sandbox_id)),
     sandboxes: () => sandboxes.all().map((row) => text(row.sandbox_id)),
@@ -90,5 +90,6 @@ function mountOf(columns: Columns): VolumeMountRow {
     subPath: maybeText(columns.sub_path),
     version: number(columns.version),
     committed: bytes(columns.committed),
+    ...(columns.reload !== null && { reload: bytes(columns.reload) }),
   };
 }

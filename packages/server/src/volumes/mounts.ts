@@ -12,7 +12,7 @@ import type { LayerStore } from "../layers/layer-store.ts";
 import { Spot } from "../layers/spot.ts";
 import type { VolumeMountRow } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
-import { catchUp } from "./catch-up.ts";
+import { carryOut, planReload, settle } from "./catch-up.ts";
 import { difference, type Manifest, packManifest, readManifest, readSettled, unpackManifest } from "./manifest.ts";
 import { mergeInto } from "./merge.ts";
 import { volumeError } from "./volume-files.ts";
@@ -168,7 +168,7 @@ export class VolumeMounts {
     if (row.readOnly) return false;
     const { volumes, store } = this.#parts;
     const copy = this.#copy(row);
-    const before = unpackManifest(row.committed);
+    const before = await committedOf(row, copy);
     const after = await readSettled(copy);
     const changes = difference(before, after);
     if (changes.put.length === 0 && changes.removed.length === 0) return false;
@@ -178,6 +178,7 @@ export class VolumeMounts {
     };
     const stored = () => {
       row.committed = packManifest(after);
+      row.reload = undefined;
       store.volumeMounts.update(row);
     };
     try {
@@ -195,8 +196,12 @@ export class VolumeMounts {
     await using view = await volumes.view(row.volumeId, signal);
     const copy = this.#copy(row);
     const from = join(view.root, await realPath(view.root, row.subPath ?? ""));
-    const seen: Manifest = await catchUp(from, copy, unpackManifest(row.committed));
-    store.volumeMounts.update({ ...row, version, committed: packManifest(seen) });
+    const committed = await committedOf(row, copy);
+    const plan = await planReload(from, copy, committed);
+    store.volumeMounts.update({ ...row, committed: packManifest(committed), reload: packManifest(plan) });
+    await carryOut(plan, from, copy);
+    const seen = packManifest(await settle(plan, copy, committed, true));
+    store.volumeMounts.update({ ...row, version, committed: seen, reload: undefined });
   }
 
   /** As it is stored now: another change of it may have come first. */
@@ -214,6 +219,12 @@ export class VolumeMounts {
     const names = await readdir(this.#parts.directory).catch((): string[] => []);
     return names.filter((name) => isWanted(name.split(".")[0] ?? "")).map((name) => join(this.#parts.directory, name));
   }
+}
+
+/** What of the copy is in the volume, a reload that was cut short included. */
+async function committedOf({ committed, reload }: VolumeMountRow, copy: string): Promise<Manifest> {
+  const known = unpackManifest(committed);
+  return reload === undefined ? known : await settle(unpackManifest(reload), copy, known, false);
 }
 
 /** Without a link in it; a volume's links lead nowhere else. */
