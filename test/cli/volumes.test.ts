@@ -15,13 +15,14 @@ test("a volume is made, filled, mounted, read and deleted by the command", async
   t.after(() => atoll(["volume", "delete", name]));
   mkdirSync(join(local, "src"));
   writeFileSync(join(local, "src/a"), "from here\n");
-  assert.equal(await succeed("volume", "create", name), name);
+  assert.equal(await succeed("volume", "create", "--limit", "64MiB", name), name);
   await succeed("volume", "put", name, join(local, "src"));
   await atoll(["volume", "put", name, "-", "/b"], { input: "from stdin\n" });
   const script = "cat /v/src/a /v/b; echo from inside > /v/c";
   assert.equal(await succeed("run", "--volume", `${name}:/v`, "--", "sh", "-c", script), "from here\nfrom stdin");
   assert.equal(await succeed("volume", "get", name, "/c", "-"), "from inside");
-  const refused = await atoll(["run", "--volume", `${name}:/v:ro`, "--", "sh", "-c", "echo x > /v/c"]);
+  const refused = await atoll(["run", "--volume", `${name}:/v:ro,subpath=src`, "--", "sh", "-c", "cat /v/a; > /v/c"]);
+  assert.equal(refused.stdout, "from here\n");
   assert.match(refused.stderr, /Read-only file system/);
   await succeed("volume", "cp", name, "/c", "/src/c");
   await succeed("volume", "mv", name, "/src/a", "/src/z");
@@ -33,7 +34,7 @@ test("a volume is made, filled, mounted, read and deleted by the command", async
     listed.map(({ path }) => path),
     ["/b", "/c"],
   );
-  assert.match(await succeed("volume", "ls"), new RegExp(`^${name} +vo-\\S+ +committed `, "m"));
+  assert.match(await succeed("volume", "ls"), new RegExp(`^${name} +vo-\\S+ +committed +\\S+ +64.0 MiB `, "m"));
   assert.equal(await succeed("volume", "delete", name), name);
   const gone = await atoll(["volume", "ls", name]);
   assert.equal(gone.code, 125);

@@ -8,6 +8,7 @@ import {
   SandboxFilesystemPathAlreadyExistsError,
   Volume,
 } from "@atoll/sdk";
+import { until } from "../support/daemon.ts";
 import { eachIsolation, newSandbox, shell } from "../support/isolation.ts";
 import { useServer } from "../support/server.ts";
 
@@ -106,10 +107,15 @@ test("files are put, listed, read, copied, renamed and removed from outside", as
   assert.deepEqual(names(await volume.listFiles()), ["/b", "/c"]);
 });
 
-test("many commits are made one layer, and nothing is lost by it", async () => {
+test("many commits are made one layer in the background, and nothing is lost by it", async () => {
   await using volume = await Volume.ephemeral();
+  const bytes = (count: number) => Buffer.alloc(256 * 1024, `${count} `);
+  // Each replaces the one before, which is on the disk until its layer is merged.
+  for (let count = 0; count < 16; count += 1) await volume.write("replaced", bytes(count));
   for (let count = 0; count < 19; count += 1) await volume.write(`f${count}`, `${count}`);
   await volume.removeFile("f3");
+  await volume.removeFile("replaced");
+  await until("the layers are merged", async () => (await volume.info()).sizeBytes < 2 * 1024 ** 2);
   const found = names(await volume.listFiles());
   assert.equal(found.length, 18);
   assert.equal(await volume.readText("f0"), "0");

@@ -10,6 +10,8 @@ export const DiskKind = Type.Union([
   Type.Literal("volumes"),
   Type.Literal("other_layers"),
   Type.Literal("sandbox_disks"),
+  Type.Literal("volume_copies"),
+  Type.Literal("shared_volumes"),
   Type.Literal("output"),
   Type.Literal("build_logs"),
   Type.Literal("uploads"),

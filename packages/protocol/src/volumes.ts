@@ -9,6 +9,16 @@ const isShared = Type.Boolean({
   description: "An ordinary directory that everyone writes to at once, instead of commits and reloads.",
 });
 
+/** A file system needs room for its own tables. */
+const leastVolumeBytes = 16 * 1024 ** 2;
+
+const limitBytes = Type.Integer({
+  minimum: leastVolumeBytes,
+  maximum: 2 ** 50,
+  description:
+    "Most bytes in it, and in what a sandbox has of it; those of ATOLL_DEFAULT_VOLUME, else 16 GiB, when absent.",
+});
+
 export const Volume = Type.Object(
   {
     id: Id("vo", "Id of the volume."),
@@ -18,6 +28,9 @@ export const Volume = Type.Object(
     sizeBytes: Type.Integer({
       description: "Bytes on the disk, what later commits replaced included until it is merged.",
     }),
+    limitBytes: Type.Optional(
+      Type.Integer({ description: "Most bytes in it; a shared volume of an earlier version has no limit." }),
+    ),
     createdAt: Instant,
     updatedAt: Instant,
     expiresAt: Type.Optional(Instant),
@@ -29,7 +42,7 @@ export const Volume = Type.Object(
 export const VolumeList = Type.Object({ items: Type.Array(Volume) }, closed);
 
 export const VolumeCreate = Type.Object(
-  { name: Type.Optional(ScopedName), shared: Type.Optional(isShared) },
+  { name: Type.Optional(ScopedName), shared: Type.Optional(isShared), limitBytes: Type.Optional(limitBytes) },
   {
     ...closed,
     description: "Without a name it is ephemeral: it lives for as long as heartbeats or sandboxes keep it.",
@@ -37,7 +50,12 @@ export const VolumeCreate = Type.Object(
 );
 
 export const VolumeLookup = Type.Object(
-  { name: ScopedName, createIfMissing: Type.Optional(Type.Boolean()), shared: Type.Optional(isShared) },
+  {
+    name: ScopedName,
+    createIfMissing: Type.Optional(Type.Boolean()),
+    shared: Type.Optional(isShared),
+    limitBytes: Type.Optional(limitBytes),
+  },
   closed,
 );
 
@@ -102,6 +120,7 @@ export const volumeRoutes = {
     body: VolumeCreate,
     response: Volume,
     status: 201,
+    isIdempotent: true,
   },
   lookupVolume: {
     method: "POST",

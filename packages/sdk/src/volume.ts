@@ -6,6 +6,7 @@ import type { FileEntry, Volume as VolumeInfo, VolumeMount } from "./generated/a
 import { jsonLines } from "./json-lines.ts";
 import { decodeUtf8 } from "./line-block.ts";
 import type { Files } from "./local-files.ts";
+import { sizeInBytes } from "./size.ts";
 import { archiveEnd, padding, tarHeader } from "./tar.ts";
 
 export type { VolumeInfo };
@@ -15,6 +16,8 @@ export interface VolumeNameOptions extends CallOptions {
   readonly createIfMissing?: boolean | undefined;
   /** An ordinary directory that all sandboxes write to at once, without commits and reloads. */
   readonly shared?: boolean | undefined;
+  /** Most that it may hold when it is made, and that a sandbox may have of it: bytes, or text such as `"100GiB"`. The server's default when absent. */
+  readonly limit?: number | string | undefined;
 }
 
 export interface VolumeMountOptions {
@@ -67,14 +70,12 @@ export class Volume implements AsyncDisposable {
 
   /**
    * The volume of that name.
-   * @throws {NotFoundError} when there is none and it is not to be made
+   * @throws {NotFoundError} when there is none and it is not to be made; {ConflictError} when it is of the other kind, or has another limit
    */
   static async fromName(name: string, options: VolumeNameOptions = {}): Promise<Volume> {
-    const { client = defaultClient(), signal, createIfMissing, shared } = options;
-    return new Volume(
-      client,
-      await client.request("lookupVolume", { body: { name, createIfMissing, shared }, signal }),
-    );
+    const { client = defaultClient(), signal, createIfMissing, shared, limit } = options;
+    const body = { name, createIfMissing, shared, limitBytes: limitInBytes(limit) };
+    return new Volume(client, await client.request("lookupVolume", { body, signal }));
   }
 
   static async fromId(id: string, options: CallOptions = {}): Promise<Volume> {
@@ -83,9 +84,10 @@ export class Volume implements AsyncDisposable {
   }
 
   /** A volume without a name, for as long as this program runs or a sandbox uses it: `await using volume = await Volume.ephemeral()`. */
-  static async ephemeral(options: CallOptions = {}): Promise<Volume> {
-    const { client = defaultClient(), signal } = options;
-    const volume = new Volume(client, await client.request("createVolume", { body: {}, signal }));
+  static async ephemeral(options: Omit<VolumeNameOptions, "createIfMissing"> = {}): Promise<Volume> {
+    const { client = defaultClient(), signal, shared, limit } = options;
+    const body = { shared, limitBytes: limitInBytes(limit) };
+    const volume = new Volume(client, await client.request("createVolume", { body, signal }));
     const beat = () => client.request("heartbeatVolume", { params: volume.#params }).catch(() => undefined);
     const timer = setInterval(beat, heartbeatMs);
     if (typeof timer === "object") timer.unref();
@@ -308,4 +310,8 @@ function* archive(files: { readonly [path: string]: string | Uint8Array }): Gene
 
 function absolute(path: string): string {
   return path.startsWith("/") ? path : `/${path}`;
+}
+
+function limitInBytes(limit: number | string | undefined): number | undefined {
+  return limit === undefined ? undefined : sizeInBytes("limit", limit);
 }

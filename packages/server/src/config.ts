@@ -30,6 +30,8 @@ export interface Config {
   /** Most bytes that a sandbox may write to its disk, when it asks for no limit of its own. */
   readonly defaultDiskBytes: number;
   readonly diskStore: DiskStoreChoice;
+  /** Most bytes in a volume that is made without a limit of its own. */
+  readonly defaultVolumeBytes: number;
   /** Network slots kept ready for sandboxes to come. */
   readonly readySlots: number;
   /** Sandboxes of each isolation level that are prepared ahead of time. */
@@ -75,6 +77,7 @@ export function configFrom(env: Environment): Config {
     nameServers: nameServers(env),
     defaultDiskBytes: count(env, "ATOLL_DEFAULT_DISK", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
     diskStore: oneOf(env, "ATOLL_DISK_STORE", "auto", ["auto", "directory"]),
+    defaultVolumeBytes: count(env, "ATOLL_DEFAULT_VOLUME", 16 * 1024 ** 3, 16 * 1024 ** 2, Number.MAX_SAFE_INTEGER),
     poolSize: count(env, "ATOLL_POOL", 2, 0, 1000),
     readySlots: count(env, "ATOLL_READY_SLOTS", 8, 0, 1000),
     tunnels: tunnelConfig(env, {

@@ -34,6 +34,7 @@ import { Catalogue } from "./images/catalogue.ts";
 import { ImageService } from "./images/images.ts";
 import type { DiskStore } from "./layers/disk-store.ts";
 import { LayerStore, type RunHost } from "./layers/layer-store.ts";
+import { SizedDirectories } from "./layers/sized-directory.ts";
 import { metrics } from "./metrics.ts";
 import { modalDialect } from "./modal/dialect.ts";
 import { grpcServer } from "./modal/serve.ts";
@@ -128,8 +129,18 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const imageDirectory = join(state.path, "store");
   const layers = new LayerStore(imageDirectory, parts.run, parts.launcherBinary);
   const catalogue = new Catalogue({ store, layers, base: parts.images, inUse: () => sandboxes.imagesInUse() });
-  const volumes = new Volumes({ store, layers, catalogue, directory: join(imageDirectory, "volumes") });
-  const mounts = new VolumeMounts({ store, layers, volumes, directory: join(imageDirectory, "volume-copies") });
+  const sized = (name: string, isKept: boolean) =>
+    new SizedDirectories({ layers, directory: join(imageDirectory, name), isKept });
+  const volumes = new Volumes({
+    store,
+    layers,
+    catalogue,
+    shared: sized("volumes", true),
+    defaultLimitBytes: config.defaultVolumeBytes,
+    log,
+    stopping: stopping.signal,
+  });
+  const mounts = new VolumeMounts({ store, layers, volumes, copies: sized("volume-copies", false) });
   const context: Context = {
     config,
     state,
@@ -279,6 +290,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
       await tunnels.close();
       await committing;
       await merging;
+      await volumes.stop();
       await sandboxes.stop();
       await pool.close();
       await levels.statuses(); // a check that is under way removes what it made

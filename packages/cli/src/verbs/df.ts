@@ -9,8 +9,7 @@ export const df = defineVerb({
   usage: "",
   description:
     "Shows what takes up the server's disk, and what gc and image prune could free. SIZE counts each layer once and leaves holes of\n" +
-    "sparse files out; SHARED is the part in layers that several images or volumes have. The base image, shared volumes and sandboxes'\n" +
-    "copies of volumes are not counted.",
+    "sparse files out; SHARED is the part in layers that several images or volumes have. The base image is not counted.",
   options: { json },
   arguments: [0, 0],
   async run({ values, signal }) {

@@ -2,22 +2,27 @@ import { mkdir, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { type Client, Volume } from "@atoll/sdk";
 import { connect } from "../connect.ts";
-import { flag } from "../option.ts";
+import { flag, one } from "../option.ts";
 import { json } from "../options.ts";
 import { plain, printJson, printLine, printTable, write } from "../print.ts";
 import { progressOf } from "../progress.ts";
-import { formatBytes } from "../quantity.ts";
+import { formatBytes, size } from "../quantity.ts";
 import { defineVerb } from "../verb.ts";
 
 export const volumeCreate = defineVerb({
   usage: "NAME",
   description: "Creates a volume: a directory that outlives sandboxes. `atoll run --volume NAME:/path` mounts it.",
-  options: { shared: flag("An ordinary directory that all sandboxes write to at once, without commits."), json },
+  options: {
+    shared: flag("An ordinary directory that all sandboxes write to at once, without commits."),
+    limit: one("SIZE", "Most bytes it may hold, such as 100GiB; the server's default when absent.", size),
+    json,
+  },
   arguments: [1, 1],
   examples: ["atoll volume create build-cache", "atoll run --volume build-cache:/cache -- make"],
   async run({ values, positionals: [name = ""], signal }) {
     const client = await connect(signal);
-    const made = await client.request("createVolume", { body: { name, shared: values.shared }, signal });
+    const body = { name, shared: values.shared, limitBytes: values.limit };
+    const made = await client.request("createVolume", { body, signal });
     if (values.json) await printJson(made);
     else await printLine(name);
     return 0;
@@ -54,12 +59,13 @@ async function listVolumes(client: Client, isJson: boolean, signal: AbortSignal)
   if (isJson) await printJson(volumes);
   else
     await printTable(
-      ["NAME", "ID", "KIND", "SIZE", "CHANGED", "USED BY"],
-      volumes.map(({ name = "-", id, shared, sizeBytes, updatedAt, usedBy }) => [
+      ["NAME", "ID", "KIND", "SIZE", "LIMIT", "CHANGED", "USED BY"],
+      volumes.map(({ name = "-", id, shared, sizeBytes, limitBytes, updatedAt, usedBy }) => [
         name,
         id,
         shared ? "shared" : "committed",
         shared ? "-" : formatBytes(sizeBytes),
+        limitBytes === undefined ? "-" : formatBytes(limitBytes),
         updatedAt,
         usedBy.join(" ") || "-",
       ]),

@@ -72,7 +72,7 @@ export type DiskEntry = {
   readonly sharedBytes: number;
 };
 
-export type DiskKind = "images" | "snapshots" | "build_cache" | "volumes" | "other_layers" | "sandbox_disks" | "output" | "build_logs" | "uploads";
+export type DiskKind = "images" | "snapshots" | "build_cache" | "volumes" | "other_layers" | "sandbox_disks" | "volume_copies" | "shared_volumes" | "output" | "build_logs" | "uploads";
 
 export type DiskStore = {
   /** Whether sandboxes' disks are on a file system with reflinks, on one that the server made in a file, or in a plain directory, where a snapshot takes as long as its copy. */
@@ -439,6 +439,8 @@ export type Mount = {
   readonly path: string;
   /** Id of the image that is mounted there. */
   readonly image?: string | undefined;
+  /** Whether nothing can be written there. */
+  readonly readOnly: boolean;
 };
 
 export type MountedVolume = {
@@ -808,6 +810,8 @@ export type Volume = {
   readonly version: number;
   /** Bytes on the disk, what later commits replaced included until it is merged. */
   readonly sizeBytes: number;
+  /** Most bytes in it; a shared volume of an earlier version has no limit. */
+  readonly limitBytes?: number | undefined;
   readonly createdAt: string;
   readonly updatedAt: string;
   readonly expiresAt?: string | undefined;
@@ -833,6 +837,8 @@ export type VolumeCreate = {
   readonly name?: string | undefined;
   /** An ordinary directory that everyone writes to at once, instead of commits and reloads. */
   readonly shared?: boolean | undefined;
+  /** Most bytes in it, and in what a sandbox has of it; those of ATOLL_DEFAULT_VOLUME, else 16 GiB, when absent. */
+  readonly limitBytes?: number | undefined;
 };
 
 export type VolumeList = {
@@ -845,6 +851,8 @@ export type VolumeLookup = {
   readonly createIfMissing?: boolean | undefined;
   /** An ordinary directory that everyone writes to at once, instead of commits and reloads. */
   readonly shared?: boolean | undefined;
+  /** Most bytes in it, and in what a sandbox has of it; those of ATOLL_DEFAULT_VOLUME, else 16 GiB, when absent. */
+  readonly limitBytes?: number | undefined;
 };
 
 export type VolumeMount = {
@@ -1614,6 +1622,8 @@ export interface Operations {
       readonly path: string;
       /** Id or name of an image. */
       readonly image: string;
+      /** Whether nothing can be written there. */
+      readonly readOnly?: boolean | undefined;
     };
     readonly response: Mount;
   };
@@ -2012,7 +2022,7 @@ export const operations = {
   listMounts: { method: "GET", path: "/v1/sandboxes/{sandboxId}/mounts" },
   mountImage: { method: "POST", path: "/v1/sandboxes/{sandboxId}/mounts" },
   unmountImage: { method: "DELETE", path: "/v1/sandboxes/{sandboxId}/mounts" },
-  createVolume: { method: "POST", path: "/v1/volumes" },
+  createVolume: { method: "POST", path: "/v1/volumes", isIdempotent: true },
   lookupVolume: { method: "POST", path: "/v1/volumes/lookup" },
   listVolumes: { method: "GET", path: "/v1/volumes" },
   getVolume: { method: "GET", path: "/v1/volumes/{volume}" },

@@ -116,6 +116,8 @@ function answerError(options: EdgeOptions, error: unknown, request: FastifyReque
   const { status, body } = errorAnswer(told, request.id);
   const level = status >= 500 && !isStopping && !reply.raw.destroyed ? "error" : "debug";
   options.log[level]({ requestId: request.id, route: request.routeOptions.url, code: body.error.code, err: error });
+  // What is left of an upload that was refused would be in the way of the connection's next request.
+  request.raw.resume();
   return reply.code(status).send(body);
 }
 

@@ -38,8 +38,14 @@ export interface VolumeParts {
 
 export function volumeHandlers({ volumes, files, mounts, sandboxes }: VolumeParts): Pick<Handlers, Name> {
   return {
-    createVolume: ({ body }) => volumes.create(body.name, body.shared),
-    lookupVolume: ({ body }) => volumes.lookup(body.name, body.createIfMissing ?? false, body.shared),
+    createVolume: async ({ body: { name, shared, limitBytes }, repeatable }) => {
+      const wanted = { name, isShared: shared, limitBytes };
+      return volumes.get(
+        await sandboxes.answers.once(repeatable, async (answer) => (await volumes.create(wanted, answer)).id),
+      );
+    },
+    lookupVolume: ({ body: { name, createIfMissing = false, shared, limitBytes } }) =>
+      volumes.lookup({ name, isShared: shared, limitBytes }, createIfMissing),
     listVolumes: () => ({ items: volumes.list() }),
     getVolume: ({ params }) => volumes.get(params.volume),
     deleteVolume: async ({ params }) => {

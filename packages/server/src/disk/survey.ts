@@ -36,6 +36,8 @@ export class DiskSurvey {
     const { bsize, blocks, bavail } = await statfs(state.path);
     const pieces = [
       filesEntry("sandbox_disks", await disksIn(directory, signal)),
+      filesEntry("volume_copies", await filesIn(join(directory, "volume-copies"), signal, isDisk)),
+      filesEntry("shared_volumes", await filesIn(join(directory, "volumes"), signal, isDisk)),
       filesEntry("output", await filesBelow(state.output, signal)),
       filesEntry("build_logs", await filesIn(join(directory, "build-logs"), signal)),
       filesEntry("uploads", await filesIn(join(directory, "contents"), signal)),
@@ -57,7 +59,7 @@ function filesEntry(kind: DiskKind, { count, sizeBytes }: Files): DiskEntry {
 
 /** In a file system of their own they take up what its file does, which is also what was removed and is not given back yet. */
 async function disksIn(directory: string, signal: AbortSignal): Promise<Files> {
-  const { count, sizeBytes } = await filesIn(disksDirectory(directory), signal, (name) => name.endsWith(".ext4"));
+  const { count, sizeBytes } = await filesIn(disksDirectory(directory), signal, isDisk);
   return { count, sizeBytes: (await allocated(diskImage(directory))) ?? sizeBytes };
 }
 
@@ -77,6 +79,11 @@ async function filesIn(directory: string, signal: AbortSignal, isCounted = (_nam
   const sizes = await Promise.all(names.map((name) => allocated(join(directory, name))));
   const there = sizes.filter((size) => size !== undefined);
   return { count: there.length, sizeBytes: there.reduce((total, size) => total + size, 0) };
+}
+
+/** Where one is mounted may lie beside it. */
+function isDisk(name: string): boolean {
+  return name.endsWith(".ext4");
 }
 
 /** Empty for a directory that nothing has needed yet, or that was removed meanwhile. */

@@ -22,7 +22,8 @@ export const mostLayers = 120;
 export class LayerStore {
   readonly #directory: string;
   readonly #mounts: string;
-  readonly #run: RunHost;
+  /** Runs a program, however it ends. */
+  readonly tryRun: RunHost;
   readonly #launcherBinary: string;
   /** Made, or being made, and not yet named by a row. */
   readonly #held = new Set<string>();
@@ -36,7 +37,7 @@ export class LayerStore {
     this.#launcherBinary = launcherBinary;
     this.#directory = join(store, "layers");
     this.#mounts = join(store, "mounts");
-    this.#run = run;
+    this.tryRun = run;
   }
 
   path(id: string): string {
@@ -55,7 +56,7 @@ export class LayerStore {
       await mkdir(this.#directory, { recursive: true });
       await mkdir(partial, { mode: 0o755 });
       await fill(partial);
-      const sizeBytes = await this.#size(partial, signal);
+      const sizeBytes = await this.size(partial, signal);
       // What a row names must be there after a loss of power too.
       await this.run(["sync", "--file-system", partial], "store a layer", signal);
       await rename(partial, this.path(id));
@@ -193,7 +194,7 @@ export class LayerStore {
 
   /** Fails for one that was not mounted. Lazily, because runtimes that start at this moment hold a copy of all mounts. */
   async #unmount(point: string): Promise<void> {
-    await this.#run(["umount", "--lazy", point], { timeoutMs: programLimitMs });
+    await this.tryRun(["umount", "--lazy", point], { timeoutMs: programLimitMs });
     await rmdir(point);
   }
 
@@ -216,7 +217,7 @@ export class LayerStore {
     signal: AbortSignal,
     { cwd, limitMs = programLimitMs }: { readonly cwd?: string; readonly limitMs?: number } = {},
   ): Promise<string> {
-    const ended = await this.#run(argv, { signal, timeoutMs: limitMs, cwd });
+    const ended = await this.tryRun(argv, { signal, timeoutMs: limitMs, cwd });
     if (ended.exitCode === 0) return ended.stdout;
     const reason = ended.stderr.trim().split("\n").at(-1) ?? "";
     if (/No space left/.test(ended.stderr)) {
@@ -225,8 +226,9 @@ export class LayerStore {
     throw new AtollError("internal", `cannot ${purpose}: ${argv[0]} failed: ${reason}`);
   }
 
-  async #size(directory: string, signal: AbortSignal): Promise<number> {
-    const printed = await this.run(["du", "--summarize", "--block-size=1", directory], "measure a layer", signal);
+  /** Bytes on the disk of all that is in a directory. */
+  async size(directory: string, signal: AbortSignal): Promise<number> {
+    const printed = await this.run(["du", "--summarize", "--block-size=1", directory], "measure a directory", signal);
     return Number.parseInt(printed, 10);
   }
 }

@@ -1,11 +1,11 @@
 /**
- * A sandbox's writable layer: a sparse file with an ext4 file system of exactly the size that the sandbox may fill. Inside, `df` tells
+ * What a sandbox writes to, its own layer or its copy of a volume: a sparse file with an ext4 file system of exactly the size that the sandbox may fill. Inside, `df` tells
  * the truth and a full disk is ENOSPC; outside, one file is all there is to remove.
  */
 import { open, rm, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AtollError } from "../error.ts";
-import type { Launcher } from "../launcher/client.ts";
+import type { RunHost } from "./layer-store.ts";
 
 /** mkfs needs room for its own tables. */
 export const smallestDiskBytes = 1024 ** 2;
@@ -13,12 +13,16 @@ const blockBytes = 4096;
 /** Left free on the host's disk whatever sandboxes are promised. */
 const reserveBytes = 512 * 1024 ** 2;
 
-/** @param sizeBytes rounded up to whole 4 KiB blocks */
+/**
+ * @param sizeBytes rounded up to whole 4 KiB blocks
+ * @param isKept whether it has to come through a loss of power; a layer ends with its sandbox, and has no journal
+ */
 export async function makeWritable(
-  launcher: Launcher,
+  host: { readonly run: RunHost },
   path: string,
   sizeBytes: number,
   signal: AbortSignal,
+  isKept = false,
 ): Promise<void> {
   await requireSpace(dirname(path));
   const file = await open(path, "wx", 0o600);
@@ -27,11 +31,12 @@ export async function makeWritable(
   } finally {
     await file.close();
   }
-  // No journal: the layer ends with its sandbox, so there is no crash to recover from.
-  const features = ["-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard", "-m", "0"];
+  const journal = isKept ? ["-J", "size=8"] : ["-O", "^has_journal"];
+  // Smaller inodes have times in whole seconds.
+  const features = ["-O", "^resize_inode", "-E", "lazy_itable_init=1,nodiscard", "-m", "0", "-I", "256"];
   // mkfs would give small ones smaller blocks, which a file system with reflinks below cannot share.
-  const argv = ["mkfs.ext4", "-q", "-F", "-b", String(blockBytes), ...features, path];
-  const made = await launcher.run(argv, { signal, timeoutMs: 20_000 });
+  const argv = ["mkfs.ext4", "-q", "-F", "-b", String(blockBytes), ...journal, ...features, path];
+  const made = await host.run(argv, { signal, timeoutMs: 20_000 });
   if (made.exitCode === 0) return;
   await removeWritable(path);
   throw new AtollError("internal", `cannot make a disk of ${sizeBytes} bytes: ${made.stderr.trim()}`);
@@ -50,7 +55,7 @@ export async function requireSpace(directory: string): Promise<void> {
   if (bavail * bsize > reserveBytes) return;
   throw new AtollError(
     "capacity",
-    "cannot give the sandbox a disk: the machine's own disk is nearly full",
+    "cannot make a disk: the machine's own disk is nearly full",
     "Free space below the state directory, or set ATOLL_STATE_DIR to a larger disk.",
   );
 }

@@ -185,6 +185,7 @@ const migrations: readonly string[] = [
   `,
   `CREATE TABLE environments (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL) STRICT`,
   `ALTER TABLE volume_mounts ADD COLUMN reload BLOB`,
+  `ALTER TABLE volumes ADD COLUMN limit_bytes INTEGER`,
 ];
 
 /** @throws Error when the database was written by a newer server */

@@ -136,6 +136,8 @@ export interface VolumeRow {
   readonly isShared: boolean;
   /** Which version of Modal's volumes it was made as: their clients have calls of their own for each. Here all are kept alike. */
   readonly format: number;
+  /** Most bytes in it; undefined for one that an earlier version made. */
+  readonly limitBytes?: number | undefined;
   /** Ids of the layers of its head, the lowest first; a shared one has none. */
   layers: readonly string[];
   /** Grows with every change. */

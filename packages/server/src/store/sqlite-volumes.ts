@@ -5,8 +5,8 @@ import type { VolumeMountsTable, VolumesTable } from "./store.ts";
 
 export function volumesTable(database: DatabaseSync): VolumesTable {
   const insert = database.prepare(`INSERT INTO volumes
-    (id, name, is_shared, format, layers, version, created_at, updated_at, expires_at)
-    VALUES (:id, :name, :isShared, :format, :layers, :version, :createdAt, :updatedAt, :expiresAt)`);
+    (id, name, is_shared, format, limit_bytes, layers, version, created_at, updated_at, expires_at)
+    VALUES (:id, :name, :isShared, :format, :limitBytes, :layers, :version, :createdAt, :updatedAt, :expiresAt)`);
   const update = database.prepare(`UPDATE volumes SET name = :name, layers = :layers, version = :version,
     updated_at = :updatedAt, expires_at = :expiresAt WHERE id = :id`);
   const get = database.prepare("SELECT * FROM volumes WHERE id = ?");
@@ -15,8 +15,9 @@ export function volumesTable(database: DatabaseSync): VolumesTable {
   const remove = database.prepare("DELETE FROM volumes WHERE id = ?");
   return {
     insert: (row) => {
-      const fixed = { ":isShared": Number(row.isShared), ":format": row.format, ":createdAt": row.createdAt };
-      insert.run({ ...changeable(row), ...fixed });
+      const { isShared, format, limitBytes = null, createdAt } = row;
+      const fixed = { ":isShared": Number(isShared), ":format": format, ":limitBytes": limitBytes };
+      insert.run({ ...changeable(row), ...fixed, ":createdAt": createdAt });
     },
     update: (row) => void update.run(changeable(row)),
     get: (id) => maybe(get.get(id), volumeOf),
@@ -72,6 +73,7 @@ function volumeOf(columns: Columns): VolumeRow {
     name: maybeText(columns.name),
     format: number(columns.format),
     isShared: columns.is_shared === 1,
+    limitBytes: maybeNumber(columns.limit_bytes),
     layers: json(columns.layers),
     version: number(columns.version),
     createdAt: number(columns.created_at),

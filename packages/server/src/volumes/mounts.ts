@@ -2,13 +2,13 @@
  * Volumes as sandboxes have them. A sandbox works on a copy of what was committed when it started; what it changes there becomes a
  * commit, and a reload brings what others have committed into the copy. A shared volume is mounted as it is.
  */
-import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { MountedVolume, SandboxCreate, VolumeChange } from "@atoll/protocol";
 import type { BindMount, Leak } from "../engine/engine.ts";
 import { AtollError } from "../error.ts";
 import { makeDirectory } from "../layers/file-tree.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
+import type { SizedDirectories } from "../layers/sized-directory.ts";
 import { Spot } from "../layers/spot.ts";
 import type { VolumeMountRow } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
@@ -26,8 +26,8 @@ export interface MountsParts {
   readonly store: Store;
   readonly layers: LayerStore;
   readonly volumes: Volumes;
-  /** Holds working copies. */
-  readonly directory: string;
+  /** Working copies. */
+  readonly copies: SizedDirectories;
 }
 
 type Wanted = NonNullable<SandboxCreate["volumes"]>;
@@ -81,18 +81,25 @@ export class VolumeMounts {
   }
 
   async #source(row: VolumeMountRow, signal: AbortSignal): Promise<string> {
-    const { volumes, layers, store } = this.#parts;
+    const { volumes } = this.#parts;
     const { subPath = "" } = row;
     const volume = volumes.row(row.volumeId);
-    const shared = volumes.sharedDirectory(volume);
     if (subPath !== "") await this.#makeSubPath(row.volumeId, subPath, signal);
-    if (shared !== undefined) return subPath === "" ? shared : join(shared, await realPath(shared, subPath));
-    const copy = this.#copy(row);
-    const { version } = volumes.row(row.volumeId);
+    const shared = await volumes.sharedDirectory(volume, signal);
+    if (shared === undefined) return await this.#makeCopy(row, signal);
+    return subPath === "" ? shared : join(shared, await realPath(shared, subPath));
+  }
+
+  async #makeCopy(row: VolumeMountRow, signal: AbortSignal): Promise<string> {
+    const { volumes, layers, store, copies } = this.#parts;
+    const volume = volumes.row(row.volumeId);
+    const { version } = volume;
+    const limitBytes = volumes.limitOf(volume);
+    if (limitBytes === undefined) throw new Error("only a shared volume of an earlier version has no limit");
     await using view = await volumes.view(row.volumeId, signal);
-    const from = join(view.root, await realPath(view.root, subPath));
-    await mkdir(this.#parts.directory, { recursive: true, mode: 0o700 });
-    const argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", from, copy];
+    const from = join(view.root, await realPath(view.root, row.subPath ?? ""));
+    const copy = await copies.make(nameOf(row), limitBytes, signal);
+    const argv = ["cp", "--archive", "--no-target-directory", from, copy];
     await layers.run(argv, `copy the volume ${volume.name ?? volume.id}`, signal);
     const committed = packManifest(await readManifest(copy));
     store.volumeMounts.update({ ...row, version, committed });
@@ -142,14 +149,15 @@ export class VolumeMounts {
   /** Removes working copies of a sandbox that is gone. */
   async remove(sandboxId: string): Promise<void> {
     this.#parts.store.volumeMounts.removeFor(sandboxId);
-    for (const what of await this.#copies((id) => id === sandboxId)) await this.#parts.layers.removeTree(what);
+    for (const name of await this.#copies((id) => id === sandboxId)) await this.#parts.copies.remove(name);
   }
 
   /** Working copies of sandboxes that are gone. */
   async sweep(): Promise<Leak[]> {
     const { sandboxes } = this.#parts.store;
     const strays = await this.#copies((id) => sandboxes.get(id)?.isDestroyed ?? true);
-    return strays.map((what) => ({ kind: "file", what, remove: () => this.#parts.layers.removeTree(what) }));
+    const { copies } = this.#parts;
+    return strays.map((name) => ({ kind: "file", what: copies.path(name), remove: () => copies.remove(name) }));
   }
 
   async #each(sandboxId: string, act: (row: VolumeMountRow) => Promise<boolean>): Promise<VolumeChange> {
@@ -167,7 +175,7 @@ export class VolumeMounts {
   async #commitOne(row: VolumeMountRow, signal: AbortSignal): Promise<boolean> {
     if (row.readOnly) return false;
     const { volumes, store } = this.#parts;
-    const copy = this.#copy(row);
+    const copy = await this.#parts.copies.open(nameOf(row), signal);
     const before = await committedOf(row, copy);
     const after = await readSettled(copy);
     const changes = difference(before, after);
@@ -194,7 +202,7 @@ export class VolumeMounts {
     const { version } = volumes.row(row.volumeId);
     if (version === row.version) return;
     await using view = await volumes.view(row.volumeId, signal);
-    const copy = this.#copy(row);
+    const copy = await this.#parts.copies.open(nameOf(row), signal);
     const from = join(view.root, await realPath(view.root, row.subPath ?? ""));
     const committed = await committedOf(row, copy);
     const plan = await planReload(from, copy, committed);
@@ -211,14 +219,13 @@ export class VolumeMounts {
     throw new AtollError("sandbox_finished", `cannot commit the volumes of ${sandboxId}: the sandbox has ended`);
   }
 
-  #copy({ sandboxId, number }: VolumeMountRow): string {
-    return join(this.#parts.directory, `${sandboxId}.${number}`);
-  }
-
   async #copies(isWanted: (sandboxId: string) => boolean): Promise<string[]> {
-    const names = await readdir(this.#parts.directory).catch((): string[] => []);
-    return names.filter((name) => isWanted(name.split(".")[0] ?? "")).map((name) => join(this.#parts.directory, name));
+    return (await this.#parts.copies.names()).filter((name) => isWanted(name.split(".")[0] ?? ""));
   }
+}
+
+function nameOf({ sandboxId, number }: VolumeMountRow): string {
+  return `${sandboxId}.${number}`;
 }
 
 /** What of the copy is in the volume, a reload that was cut short included. */

@@ -12,7 +12,7 @@ import {
   statFile,
 } from "../layers/file-tree.ts";
 import { packTree, unpackTree } from "../layers/tree-archive.ts";
-import type { Volumes } from "./volumes.ts";
+import { overLimit, type Volumes } from "./volumes.ts";
 
 /**
  * Operations on the files of a volume from outside of sandboxes. Each shows the volume as it is committed, and each change is a commit of its own.
@@ -65,7 +65,7 @@ export class VolumeFiles {
   ): Promise<FileEntry> {
     let entry: FileEntry | undefined;
     await this.#change(volume, `write ${path}`, signal, async (root) => {
-      entry = await putFile(root, path, source, options);
+      entry = await putFile(root, path, this.#bounded(volume, source), options);
     });
     if (!entry) throw new Error("a file that was written is there");
     return entry;
@@ -80,14 +80,15 @@ export class VolumeFiles {
   ): Promise<Volume> {
     return await this.#change(volume, "write the files", signal, async (root) => {
       for (const { path, mode, read } of files) {
-        await told(`write ${path}`, () => putFile(root, path, read(), { mode, exclusive }));
+        await told(`write ${path}`, () => putFile(root, path, this.#bounded(volume, read()), { mode, exclusive }));
       }
     });
   }
 
   /** Puts what an archive holds into a directory, in one commit. */
   unpack(volume: string, path: string, archive: AsyncIterable<Buffer>, exclusive: boolean, signal: AbortSignal) {
-    return this.#change(volume, `unpack into ${path}`, signal, (root) => unpackTree(root, path, archive, exclusive));
+    const source = this.#bounded(volume, archive);
+    return this.#change(volume, `unpack into ${path}`, signal, (root) => unpackTree(root, path, source, exclusive));
   }
 
   makeDirectory(volume: string, path: string, mode: number, parents: boolean, signal: AbortSignal): Promise<Volume> {
@@ -108,6 +109,18 @@ export class VolumeFiles {
   copy(volume: string, from: readonly string[], to: string, recursive: boolean, signal: AbortSignal): Promise<Volume> {
     const doing = `copy ${from.join(", ")} to ${to}`;
     return this.#change(volume, doing, signal, (root) => copyFiles(root, from, to, recursive));
+  }
+
+  /** A commit that would make the volume larger than it may be is refused; this keeps a single stream from filling the machine's disk before. */
+  async *#bounded<T extends Uint8Array>(given: string, source: AsyncIterable<T>): AsyncGenerator<T> {
+    const row = this.#volumes.row(given);
+    const limitBytes = this.#volumes.limitOf(row) ?? Number.POSITIVE_INFINITY;
+    let bytes = 0;
+    for await (const piece of source) {
+      bytes += piece.length;
+      if (bytes > limitBytes) throw overLimit(row, limitBytes);
+      yield piece;
+    }
   }
 
   #change(volume: string, doing: string, signal: AbortSignal, use: (root: string) => Promise<void>): Promise<Volume> {
@@ -143,7 +156,7 @@ export function volumeError(error: unknown, doing: string): unknown {
   if (code !== "ENOSPC") return systemError(code, doing);
   return new AtollError(
     "no_space",
-    `cannot ${doing}: the machine's disk is full`,
-    "Free space below the state directory.",
+    `cannot ${doing}: the machine's disk is full, or a shared volume is at its limit`,
+    "Free space below the state directory, or remove files from the volume.",
   );
 }

@@ -1,12 +1,14 @@
 /** The volumes of this machine: their names, what they consist of, and how that changes: one change at a time, each whole or not at all. */
-import { mkdir, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
 import type { Volume } from "@atoll/protocol";
+import type { Logger } from "pino";
 import type { Leak } from "../engine/engine.ts";
 import { AtollError } from "../error.ts";
 import { newId, randomText } from "../id.ts";
 import type { Catalogue } from "../images/catalogue.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
+import { fileBytes, type SizedDirectories } from "../layers/sized-directory.ts";
+import type { AnswerOf } from "../sandboxes/answers.ts";
 import type { VolumeRow } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
 import { Turns } from "../turns.ts";
@@ -15,14 +17,30 @@ import { Turns } from "../turns.ts";
 export const ephemeralMs = 15 * 60_000;
 /** Look-ups become slower with each layer: above this many they are made one. */
 const mostCommits = 16;
+/** What later commits replaced is still in their layers: above this many times the limit they are made one. */
+const mostReplaced = 2;
 const idPattern = /^vo-[0-9A-Za-z]{22}$/;
 
 export interface VolumesParts {
   readonly store: Store;
   readonly layers: LayerStore;
   readonly catalogue: Catalogue;
-  /** Holds the directories of shared volumes. */
-  readonly directory: string;
+  /** Directories of shared volumes. */
+  readonly shared: SizedDirectories;
+  /** Limit of a volume that is made without one. */
+  readonly defaultLimitBytes: number;
+  readonly log: Logger;
+  readonly stopping: AbortSignal;
+}
+
+export interface NewVolume {
+  /** It is ephemeral when absent. */
+  readonly name?: string | undefined;
+  readonly isShared?: boolean | undefined;
+  /** Version of Modal's volumes that it is made as; 1 when absent. */
+  readonly format?: number | undefined;
+  /** Most bytes that it may hold, and that a sandbox may have in its copy. */
+  readonly limitBytes?: number | undefined;
 }
 
 export class Volumes {
@@ -31,48 +49,61 @@ export class Volumes {
   readonly #turns = new Turns();
   /** Directories of shared volumes that have no row yet. */
   readonly #making = new Set<string>();
+  /** Layers are being made one. */
+  readonly #merging = new Set<Promise<void>>();
 
   constructor(parts: VolumesParts) {
     this.#parts = parts;
   }
 
-  /** @param name none: it is ephemeral. @throws AtollError conflict, invalid_argument */
-  async create(name: string | undefined, isShared = false, format = 1): Promise<Volume> {
+  /** @throws AtollError conflict, invalid_argument */
+  async create(wanted: NewVolume, answer?: AnswerOf): Promise<Volume> {
+    const { name, isShared = false, format = 1, limitBytes = this.#parts.defaultLimitBytes } = wanted;
+    const { shared, store, stopping } = this.#parts;
     if (name !== undefined) this.#checkName(name);
     const id = newId("vo");
     this.#making.add(id);
     try {
-      if (isShared) {
-        // What sandboxes write there, as root too, is for no other user of the machine.
-        await mkdir(this.#parts.directory, { recursive: true, mode: 0o700 });
-        await mkdir(this.#sharedPath(id), { mode: 0o755 });
-      }
+      // The directory above it is the machine's root's alone: what sandboxes write here, as root too, is for no other user.
+      if (isShared) await mkdir(await shared.make(id, limitBytes, stopping), { mode: 0o755 });
       if (name !== undefined) this.#checkName(name);
       const now = Date.now();
       const expiresAt = name === undefined ? now + ephemeralMs : undefined;
-      const row = { id, name, isShared, format, layers: [], version: 0, createdAt: now, updatedAt: now, expiresAt };
-      this.#parts.store.durably(() => this.#parts.store.volumes.insert(row));
+      const kind = { isShared, format, limitBytes };
+      const row = { id, name, ...kind, layers: [], version: 0, createdAt: now, updatedAt: now, expiresAt };
+      store.durably(() => {
+        store.volumes.insert(row);
+        if (answer) store.answers.insert(answer(id));
+      });
       return this.#view(row);
+    } catch (error) {
+      if (isShared) await shared.remove(id);
+      throw error;
     } finally {
       this.#making.delete(id);
     }
   }
 
-  /** Finds it by name, or makes it. @throws AtollError not_found, conflict when it is of the other kind */
-  async lookup(
-    name: string,
-    createIfMissing: boolean,
-    isShared: boolean | undefined,
-    format?: number,
-  ): Promise<Volume> {
+  /** Finds it by name, or makes it. @throws AtollError not_found, conflict when it is of the other kind or has another limit */
+  async lookup(wanted: NewVolume & { readonly name: string }, createIfMissing: boolean): Promise<Volume> {
+    const { name, isShared, limitBytes } = wanted;
     const row = this.#parts.store.volumes.named(name);
-    if (!row && createIfMissing) return this.create(name, isShared, format);
+    if (!row && createIfMissing) return this.create(wanted);
     if (!row) throw noVolume(name);
     if (isShared !== undefined && isShared !== row.isShared) {
       const kind = row.isShared ? "shared" : "not shared";
       throw new AtollError("conflict", `cannot use the volume "${name}" so: it is ${kind}`, "Choose another name.");
     }
+    if (limitBytes !== undefined && limitBytes !== this.limitOf(row)) {
+      const hint = "Leave the limit out to use the volume as it is.";
+      throw new AtollError("conflict", `cannot use the volume "${name}" so: it has another limit`, hint);
+    }
     return this.#view(row);
+  }
+
+  /** Most bytes in it; undefined for a shared one that an earlier version made. */
+  limitOf({ isShared, limitBytes }: VolumeRow): number | undefined {
+    return limitBytes ?? (isShared ? undefined : this.#parts.defaultLimitBytes);
   }
 
   list(): Volume[] {
@@ -105,7 +136,7 @@ export class Volumes {
 
   /** @throws AtollError not_found, conflict while a sandbox has it mounted */
   async remove(given: string): Promise<void> {
-    const { store, catalogue, layers } = this.#parts;
+    const { store, catalogue, shared } = this.#parts;
     const { id, isShared } = this.row(given);
     await this.alone(id, async () => {
       const row = this.row(id);
@@ -116,7 +147,7 @@ export class Volumes {
       }
       store.durably(() => store.volumes.remove(id));
     });
-    if (isShared) await layers.removeTree(this.#sharedPath(id));
+    if (isShared) await shared.remove(id);
     else await catalogue.removeUnusedLayers();
   }
 
@@ -140,7 +171,8 @@ export class Volumes {
   /** Shows what is in it, until it is disposed of; a shared one may change meanwhile, others do not. */
   async view(given: string, signal: AbortSignal): Promise<AsyncDisposable & { readonly root: string }> {
     const row = this.row(given);
-    if (row.isShared) return { root: this.#sharedPath(row.id), [Symbol.asyncDispose]: async () => undefined };
+    const shared = await this.sharedDirectory(row, signal);
+    if (shared !== undefined) return { root: shared, [Symbol.asyncDispose]: async () => undefined };
     const { layers, catalogue } = this.#parts;
     const hold = catalogue.hold(row.layers);
     try {
@@ -157,15 +189,19 @@ export class Volumes {
   }
 
   /** The directory of a shared volume; undefined for others. */
-  sharedDirectory(row: VolumeRow): string | undefined {
-    return row.isShared ? this.#sharedPath(row.id) : undefined;
+  async sharedDirectory({ id, isShared, limitBytes }: VolumeRow, signal: AbortSignal): Promise<string | undefined> {
+    const { shared } = this.#parts;
+    if (!isShared) return undefined;
+    return limitBytes === undefined ? shared.path(id) : await shared.open(id, signal);
   }
 
   /** Changes it: everything that `use` does, or nothing when it fails. Of a shared one, what was done stays done. */
   async change(given: string, use: (root: string) => Promise<void>, signal: AbortSignal): Promise<Volume> {
-    const { id, isShared } = this.row(given);
+    const row = this.row(given);
+    const { id } = row;
     await this.alone(id, async () => {
-      if (isShared) await use(this.#sharedPath(id));
+      const shared = await this.sharedDirectory(row, signal);
+      if (shared !== undefined) await use(shared);
       else await this.commit(id, use, () => undefined, signal);
     });
     return this.get(id);
@@ -174,6 +210,7 @@ export class Volumes {
   /**
    * Makes a layer of what `use` does, and moves the head. Call it `alone` only.
    * @param store stores what belongs to it, in the same transaction
+   * @throws AtollError no_space when it would hold more than it may
    */
   async commit(
     id: string,
@@ -186,6 +223,7 @@ export class Volumes {
     await this.#withLayer(
       signal,
       (upper) => layers.withWritable(before.layers, upper, use, signal),
+      (layer, sizeBytes) => this.#checkLimit(before, [...before.layers, layer], sizeBytes, signal),
       (layer) => {
         const row = this.row(id);
         row.layers = [...row.layers, layer];
@@ -195,30 +233,73 @@ export class Volumes {
         store(row.version);
       },
     );
-    if (before.layers.length >= mostCommits) await this.#merge(id, signal);
+    if (this.#isDeep(this.row(id))) this.#mergeLater(id);
+  }
+
+  /** What the layers hold together is more than what is seen of them: they are looked at only when that may be too much. */
+  async #checkLimit(row: VolumeRow, stack: readonly string[], addedBytes: number, signal: AbortSignal): Promise<void> {
+    const { layers } = this.#parts;
+    const limitBytes = this.limitOf(row) ?? Number.POSITIVE_INFINITY;
+    // Everything that fits a sandbox's copy may be committed.
+    const mostBytes = fileBytes(limitBytes, false);
+    if (this.#sizeOf(row) + addedBytes <= mostBytes) return;
+    const sizeBytes = await layers.withMounted(stack, (root) => layers.size(root, signal), signal);
+    if (sizeBytes > mostBytes) throw overLimit(row, limitBytes);
+  }
+
+  #isDeep(row: VolumeRow): boolean {
+    const limitBytes = this.limitOf(row) ?? Number.POSITIVE_INFINITY;
+    return row.layers.length > mostCommits || (row.layers.length > 1 && this.#sizeOf(row) > limitBytes * mostReplaced);
+  }
+
+  /** In the background: the commit that has made it deep is done. One that fails is tried again after the next commit. */
+  #mergeLater(id: string): void {
+    const { store, log, stopping } = this.#parts;
+    const merge = async () => {
+      const row = store.volumes.get(id);
+      if (row && this.#isDeep(row)) await this.#merge(row, stopping);
+    };
+    const merging = this.alone(id, merge)
+      .catch((error: unknown) => {
+        if (!stopping.aborted) log.error({ volumeId: id, err: error }, "cannot merge the layers of a volume");
+      })
+      .finally(() => this.#merging.delete(merging));
+    this.#merging.add(merging);
+  }
+
+  /** Settles once nothing of this is under way any more, after `stopping`. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#merging);
   }
 
   /** Makes one layer of all; what is in the volume stays the same. */
-  async #merge(id: string, signal: AbortSignal): Promise<void> {
+  async #merge({ id, layers: before }: VolumeRow, signal: AbortSignal): Promise<void> {
     const { layers, catalogue, store } = this.#parts;
-    const before = this.row(id).layers;
-    await this.#withLayer(
-      signal,
-      (directory) => layers.merge(before, directory, signal),
-      (layer) => store.volumes.update({ ...this.row(id), layers: [layer] }),
-    );
+    const merge = (directory: string) => layers.merge(before, directory, signal);
+    const use = (layer: string) => store.volumes.update({ ...this.row(id), layers: [layer] });
+    await this.#withLayer(signal, merge, async () => undefined, use);
     await catalogue.removeUnusedLayers();
   }
 
-  async #withLayer(signal: AbortSignal, fill: (directory: string) => Promise<void>, use: (layer: string) => void) {
+  /** @param check may refuse what was made, before it is used */
+  async #withLayer(
+    signal: AbortSignal,
+    fill: (directory: string) => Promise<void>,
+    check: (layer: string, sizeBytes: number) => Promise<void>,
+    use: (layer: string) => void,
+  ): Promise<void> {
     const { layers, store } = this.#parts;
     const layer = `ly-${randomText(22)}`;
     const sizeBytes = await layers.make(layer, fill, signal);
     try {
+      await check(layer, sizeBytes);
       store.durably(() => {
         store.layers.insert({ id: layer, sizeBytes, createdAt: Date.now() });
         use(layer);
       });
+    } catch (error) {
+      await layers.remove(layer);
+      throw error;
     } finally {
       layers.release(layer);
     }
@@ -236,13 +317,9 @@ export class Volumes {
 
   /** Directories of shared volumes that are gone. */
   async sweep(): Promise<Leak[]> {
-    const { layers, store, directory } = this.#parts;
-    const names = await readdir(directory).catch((): string[] => []);
-    const strays = names.filter((name) => !this.#making.has(name) && !store.volumes.get(name));
-    return strays.map((name) => {
-      const what = join(directory, name);
-      return { kind: "file", what, remove: () => layers.removeTree(what) };
-    });
+    const { shared, store } = this.#parts;
+    const strays = (await shared.names()).filter((name) => !this.#making.has(name) && !store.volumes.get(name));
+    return strays.map((name) => ({ kind: "file", what: shared.path(name), remove: () => shared.remove(name) }));
   }
 
   #checkName(name: string): void {
@@ -251,24 +328,36 @@ export class Volumes {
       throw new AtollError("conflict", `cannot name a volume "${name}": there is one of that name`);
   }
 
-  #sharedPath(id: string): string {
-    return join(this.#parts.directory, id);
+  /** Of its layers, what later ones replace included. */
+  #sizeOf({ layers }: VolumeRow): number {
+    const { store } = this.#parts;
+    return layers.reduce((total, layer) => total + (store.layers.get(layer)?.sizeBytes ?? 0), 0);
   }
 
   #view(row: VolumeRow): Volume {
     const { store } = this.#parts;
+    const limitBytes = this.limitOf(row);
     return {
       id: row.id,
       ...(row.name !== undefined && { name: row.name }),
       shared: row.isShared,
       version: row.version,
-      sizeBytes: row.layers.reduce((total, layer) => total + (store.layers.get(layer)?.sizeBytes ?? 0), 0),
+      sizeBytes: this.#sizeOf(row),
+      ...(limitBytes !== undefined && { limitBytes }),
       createdAt: new Date(row.createdAt).toISOString(),
       updatedAt: new Date(row.updatedAt).toISOString(),
       ...(row.expiresAt !== undefined && { expiresAt: new Date(row.expiresAt).toISOString() }),
       usedBy: store.volumeMounts.users(row.id),
     };
   }
+}
+
+export function overLimit({ name, id }: VolumeRow, limitBytes: number): AtollError {
+  return new AtollError(
+    "no_space",
+    `cannot change the volume ${name ?? id}: it would hold more than its limit of ${limitBytes} bytes`,
+    "Remove files from it, or make one with a higher limit.",
+  );
 }
 
 function noVolume(given: string): AtollError {

@@ -171,6 +171,17 @@ test("repeating a creation with its key gives the same sandbox, at once and late
   assert.notEqual((await client.create({})).id, first.id);
 });
 
+test("repeating the creation of a volume with its key gives the same volume; another request is refused", async (t) => {
+  const { client } = await testServer(t);
+  const key = { "idempotency-key": "one" };
+  const create = (headers: Record<string, string>, body: object = {}) =>
+    client.ok<{ id: string }>("POST", "/v1/volumes", body, headers);
+  const made = [...(await Promise.all([create(key), create(key)])), await create(key)];
+  assert.equal(new Set(made.map(({ id }) => id)).size, 1);
+  assert.equal((await client.error("POST", "/v1/volumes", { name: "n" }, key)).code, "idempotency_mismatch");
+  assert.notEqual((await create({})).id, made[0]?.id);
+});
+
 test("repeating an exec with its key runs the command once", async (t) => {
   const { client, directory } = await testServer(t);
   const { id } = await client.create();

@@ -51,7 +51,19 @@ test("the reload after one that was cut short brings the rest", async (t) => {
   const second = await planReload(view, copy, known);
   await carryOut(second, view, copy);
   const names = readdirSync(copy, { recursive: true }).toSorted();
-  assert.deepEqual(names, ["changed", "kind", "link", "mine", "mine/f", "new", "new/b", "new/deep", "new/deep/a", "own", "same"]);
+  assert.deepEqual(names, [
+    "changed",
+    "kind",
+    "link",
+    "mine",
+    "mine/f",
+    "new",
+    "new/b",
+    "new/deep",
+    "new/deep/a",
+    "own",
+    "same",
+  ]);
   const { put, removed } = difference(await settle(second, copy, known, true), await readManifest(copy));
   assert.deepEqual([put.toSorted(), removed], [["mine", "mine/f", "own"], []]);
 });

@@ -95,8 +95,8 @@ async function gotten(
   { full }: Scope,
 ): Promise<Volume> {
   const format = version || undefined;
-  if (how === creation.ephemeral) return volumes.create(undefined, false, format);
-  if (how === creation.ifMissing) return volumes.lookup(full(name), true, undefined, format);
+  if (how === creation.ephemeral) return volumes.create({ format });
+  if (how === creation.ifMissing) return volumes.lookup({ name: full(name), format }, true);
   const found = volumes.list().find((volume) => volume.name === full(name));
   if (how === creation.lookUp) {
     if (found) return found;
@@ -105,7 +105,7 @@ async function gotten(
   if (how !== creation.unlessExists)
     throw new AtollError("invalid_argument", `cannot create a volume: there is no way of creation ${how}`);
   if (found) throw new StatusError("alreadyExists", `Volume '${name}' already exists`);
-  return volumes.create(full(name), false, format);
+  return volumes.create({ name: full(name), format });
 }
 
 function metadata(volumes: Volumes, volumeId: string) {
