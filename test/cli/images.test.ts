@@ -26,6 +26,22 @@ test("a snapshot taken by the command is listed, shown, named, used and removed"
   assert.match(stderr, /cannot find the image/);
 });
 
+test("an image is mounted, listed and unmounted by the command", async (t) => {
+  const sandbox = await idleSandbox(t);
+  const run = (script: string) => atoll(["exec", sandbox, "--", "sh", "-c", script]);
+  assert.equal(await succeed("image", "mount", sandbox, "base", "/mnt/a"), "/mnt/a");
+  assert.equal(await succeed("image", "mount", "--read-only", sandbox, "base", "/mnt/b"), "/mnt/b");
+  assert.equal((await run("ls -d /mnt/a/etc /mnt/b/etc; echo x > /mnt/a/x")).stdout, "/mnt/a/etc\n/mnt/b/etc\n");
+  assert.match((await run("echo x > /mnt/b/x")).stderr, /Read-only file system/);
+  assert.match(await succeed("image", "mount", sandbox), /^\/mnt\/a +base +rw\n\/mnt\/b +base +ro$/m);
+  for (const path of ["/mnt/a", "/mnt/b"]) await succeed("image", "unmount", sandbox, path);
+  assert.deepEqual(JSON.parse(await succeed("image", "mount", "--json", sandbox)), []);
+  const { code, stderr } = await atoll(["image", "unmount", sandbox, "/mnt/a"]);
+  assert.equal(code, 125);
+  assert.match(stderr, /no image is mounted there/);
+  assert.equal((await atoll(["image", "mount", sandbox, "base"])).code, 2);
+});
+
 test("prune says what it would remove, and keeps what was used lately", async () => {
   const built = await Image.debianSlim().runCommands(`echo ${process.pid}.${performance.now()}`).build();
   // Without a limit it would take images from under other tests that share the server.

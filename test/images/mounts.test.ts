@@ -44,6 +44,18 @@ eachIsolation((isolation) => {
     assert.equal((await shell(sandbox, "cat /data/tools/a")).stdout, "one\n");
   });
 
+  test("what is mounted read-only takes no writes, and has its directories as images all the same", async () => {
+    await using sandbox = await newSandbox({ isolation });
+    await sandbox.mountImage("/ro", "base", { readOnly: true });
+    const { stdout, stderr } = await shell(sandbox, "ls -d /ro/etc; touch /ro/x; rm /ro/etc/passwd; chmod 777 /ro/etc");
+    assert.equal(stdout, "/ro/etc\n");
+    assert.equal(stderr.match(/Read-only file system/g)?.length, 3, stderr);
+    const etc = await sandbox.snapshotDirectory("/ro/etc");
+    await sandbox.unmountImage("/ro");
+    await sandbox.mountImage("/ro", etc, { readOnly: true });
+    assert.equal((await shell(sandbox, "ls /ro/passwd")).stdout, "/ro/passwd\n");
+  });
+
   test("a directory becomes an image, of the root or of what is mounted, links followed as inside", async () => {
     await using sandbox = await newSandbox({ isolation });
     await shell(

@@ -64,7 +64,7 @@ export function bashCompletion(loaded: readonly LoadedVerb[]): string {
     '      case "$verb" in',
     ...takingSandbox(loaded).map((name) => {
       const seconds = secondWords(loaded, name).map((second) => `${second} `);
-      return `        ${name}) words="${seconds.join("")}$(atoll ls -q 2>/dev/null)" ;;`;
+      return `        "${name}") words="${seconds.join("")}$(atoll ls -q 2>/dev/null)" ;;`;
     }),
     "      esac",
     '      COMPREPLY=($(compgen -W "$words" -- "$word"))',
@@ -107,20 +107,24 @@ export function fishCompletion(loaded: readonly LoadedVerb[]): string {
     for (const [name, option] of Object.entries(verb.options)) lines.push(fishOption(entry.name, name, option));
   }
   for (const name of takingSandbox(loaded)) {
-    lines.push(`complete -c atoll -n '__fish_seen_subcommand_from ${name}' -a '(atoll ls -q 2>/dev/null)'`);
+    lines.push(`complete -c atoll -n '${fishCondition(name)}' -a '(atoll ls -q 2>/dev/null)'`);
   }
   return `${lines.join("\n")}\n`;
 }
 
 function fishOption(verb: string, name: string, { short, value, help, choices }: Option<unknown>): string {
-  const condition = verb
-    .split(" ")
-    .map((word) => `__fish_seen_subcommand_from ${word}`)
-    .join("; and ");
-  const parts = [`complete -c atoll -n '${condition}'`, `-l ${name}`];
+  const parts = [`complete -c atoll -n '${fishCondition(verb)}'`, `-l ${name}`];
   if (short) parts.push(`-s ${short}`);
   if (value) parts.push(choices ? `-x -a '${choices.join(" ")}'` : "-r");
   return [...parts, `-d ${fishQuoted(help)}`].join(" ");
+}
+
+/** That all words of a verb are there. */
+function fishCondition(verb: string): string {
+  return verb
+    .split(" ")
+    .map((word) => `__fish_seen_subcommand_from ${word}`)
+    .join("; and ");
 }
 
 function fishQuoted(text: string): string {

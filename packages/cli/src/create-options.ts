@@ -45,7 +45,7 @@ function given<T>(values: readonly T[]): readonly T[] | undefined {
 
 function mounted(wanted: readonly WantedVolume[]): SandboxCreateOptions["volumes"] {
   if (wanted.length === 0) return undefined;
-  return Object.fromEntries(wanted.map(({ volume, path, readOnly }) => [path, { volume, readOnly }]));
+  return Object.fromEntries(wanted.map(({ path, ...volume }) => [path, volume]));
 }
 
 export function processOptions(values: Values<typeof commandOptions>, pty: Pty | undefined): ExecOptions {

@@ -64,7 +64,12 @@ export const sandboxOptions = {
   app: one("NAME", 'App that the sandbox belongs to, made if it is new; "default" when absent.', text),
   name: one("NAME", "Name of the sandbox, unique among the app's running ones.", text),
   tag: many("KEY=VALUE", "Label to find the sandbox by.", pairs),
-  volume: many("VOLUME:PATH[:ro]", "Mount a volume, by its name or id; with :ro read-only.", volumes, { short: "v" }),
+  volume: many(
+    "VOLUME:PATH[:ro][,subpath=DIR]",
+    "Mount a volume, by its name or id, or a directory of it; with :ro read-only.",
+    volumes,
+    { short: "v" },
+  ),
   ...commandOptions,
 };
 

@@ -173,6 +173,18 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./verbs/image.ts")).imageTag,
   },
   {
+    name: "image mount",
+    summary: "Mount an image into a running sandbox",
+    group: "Images",
+    load: async () => (await import("./verbs/image-mount.ts")).imageMount,
+  },
+  {
+    name: "image unmount",
+    summary: "Unmount an image from a running sandbox",
+    group: "Images",
+    load: async () => (await import("./verbs/image-mount.ts")).imageUnmount,
+  },
+  {
     name: "image rm",
     summary: "Remove names of images, or images",
     group: "Images",

@@ -4,10 +4,11 @@ import { ofSandbox } from "./parameters.ts";
 import type { Route } from "./route.ts";
 import { closed } from "./values.ts";
 
+const readOnly = Type.Boolean({ description: "Whether nothing can be written there." });
 const path = Type.String({ minLength: 1, maxLength: 4096, description: "Absolute path of a directory inside." });
 
 export const Mount = Type.Object(
-  { path, image: Type.Optional(Type.String({ description: "Id of the image that is mounted there." })) },
+  { path, image: Type.Optional(Type.String({ description: "Id of the image that is mounted there." })), readOnly },
   closed,
 );
 
@@ -27,7 +28,11 @@ export const mountRoutes = {
     summary: "Mount an image at a path of a running sandbox; the path is made when missing, and hidden when not",
     params: ofSandbox,
     body: Type.Object(
-      { path, image: Type.String({ minLength: 1, maxLength: 256, description: "Id or name of an image." }) },
+      {
+        path,
+        image: Type.String({ minLength: 1, maxLength: 256, description: "Id or name of an image." }),
+        readOnly: Type.Optional(readOnly),
+      },
       closed,
     ),
     response: Mount,

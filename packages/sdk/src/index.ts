@@ -88,7 +88,13 @@ export { OutputReader, type ReadAllOptions, type ReadOptions } from "./output.ts
 export { PrivateNetwork, type PrivateNetworkInfo, type PrivateNetworkListOptions } from "./private-network.ts";
 export { Process, type ProcessInfo } from "./process.ts";
 export type { FinishedResult, WaitOptions } from "./result.ts";
-export { Sandbox, type SandboxInfo, type SandboxListOptions, type SnapshotOptions } from "./sandbox.ts";
+export {
+  type MountImageOptions,
+  Sandbox,
+  type SandboxInfo,
+  type SandboxListOptions,
+  type SnapshotOptions,
+} from "./sandbox.ts";
 export { type LookupOptions, Secret, type SecretInfo } from "./secret.ts";
 export { StdinWriter } from "./stdin.ts";
 export { Terminal, type TerminalOptions } from "./terminal.ts";

@@ -27,6 +27,12 @@ import { volumeMounts } from "./volume.ts";
 
 export type { SandboxInfo };
 
+export interface MountImageOptions {
+  /** Nothing can be written there. */
+  readonly readOnly?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface SnapshotOptions {
   /** Publishes the image under this name: NAME or NAME:TAG. */
   readonly name?: string | undefined;
@@ -259,13 +265,17 @@ export class Sandbox implements AsyncDisposable {
 
   /**
    * Mounts an image at a path of the running sandbox, which is made when missing. What is written there goes to the sandbox's disk,
-   * is not part of snapshots of the file system, and is gone once it is unmounted.
+   * is not part of snapshots of the file system, and is gone once it is unmounted; with `readOnly` writing fails.
    * @throws {ConflictError} when something uses the image that it would take the place of; {InvalidArgumentError} for a path that cannot be
    */
-  async mountImage(path: string, image: Image | string, options: Options = {}): Promise<void> {
-    const { signal } = options;
+  async mountImage(path: string, image: Image | string, options: MountImageOptions = {}): Promise<void> {
+    const { signal, readOnly } = options;
     const reference = typeof image === "string" ? image : await image.reference({ client: this.#client, signal });
-    await this.#client.request("mountImage", { params: this.#params, body: { path, image: reference }, signal });
+    await this.#client.request("mountImage", {
+      params: this.#params,
+      body: { path, image: reference, readOnly },
+      signal,
+    });
   }
 
   /** Unmounts an image. @throws {ConflictError} while a process of the sandbox uses a file or directory of it */

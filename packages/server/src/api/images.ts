@@ -49,7 +49,7 @@ export function imageHandlers(
     putImageContent: ({ params, body, signal }) => contents.put(params.digest, body ?? nothing(), signal),
     getImageContent: ({ params }) => contents.get(params.digest),
     listMounts: ({ params }) => ({ items: mounts.list(params.sandboxId) }),
-    mountImage: ({ params, body, signal }) => mounts.mount(params.sandboxId, body.path, body.image, signal),
+    mountImage: ({ params, body, signal }) => mounts.mount(params.sandboxId, body, signal),
     unmountImage: async ({ params, query, signal }) => {
       await mounts.unmount(params.sandboxId, query.path, signal);
       return undefined;

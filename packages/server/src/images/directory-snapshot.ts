@@ -39,6 +39,10 @@ export async function copyDirectory(
   target: string,
   signal: AbortSignal,
 ): Promise<number> {
+  if (mount?.mounted.isOnDisk === false) {
+    await layers.withMounted(stack, (root) => take(layers, root, path, target, signal), signal);
+    return 0;
+  }
   const written = `ly-${randomText(22)}`;
   let pausedMs = 0;
   const fill = async (directory: string) => {

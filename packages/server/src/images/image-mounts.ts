@@ -16,6 +16,13 @@ export interface ImageMountsParts {
   readonly stopping: AbortSignal;
 }
 
+export interface WantedMount {
+  readonly path: string;
+  /** Id or name. */
+  readonly image: string;
+  readonly readOnly?: boolean | undefined;
+}
+
 export class ImageMounts {
   readonly #parts: ImageMountsParts;
   /** The last thing that is done with the mounts of each sandbox. */
@@ -34,9 +41,9 @@ export class ImageMounts {
    * An image that is mounted there already goes.
    * @throws AtollError not_found, sandbox_finished, invalid_argument for the path, conflict when something uses what is mounted there
    */
-  mount(sandboxId: string, path: string, image: string, signal: AbortSignal): Promise<MountView> {
-    const plain = mountPath(path);
-    return this.#inTurn(sandboxId, signal, (live, limit) => this.#mount(live, plain, image, limit));
+  mount(sandboxId: string, wanted: WantedMount, signal: AbortSignal): Promise<MountView> {
+    const plain = { ...wanted, path: mountPath(wanted.path) };
+    return this.#inTurn(sandboxId, signal, (live, limit) => this.#mount(live, plain, limit));
   }
 
   /** @throws AtollError not_found, sandbox_finished, conflict when something uses it */
@@ -45,16 +52,14 @@ export class ImageMounts {
     await this.#inTurn(sandboxId, signal, (live, limit) => this.#unmount(live, plain, limit));
   }
 
-  async #mount(live: LiveSandbox, path: string, image: string, signal: AbortSignal): Promise<MountView> {
+  async #mount(live: LiveSandbox, wanted: WantedMount, signal: AbortSignal): Promise<MountView> {
+    const { path, image, readOnly = false } = wanted;
     const { store, catalogue, layerPath } = this.#parts;
     const { id, layers } = await catalogue.stack(image, signal);
     using _held = catalogue.hold(layers);
     if (store.mounts.of(live.id).some((row) => row.path === path)) await this.#unmount(live, path, signal);
-    const mounted = await mountInto(
-      live,
-      { path, content: { layers: layers.map(layerPath), writable: "disk" } },
-      signal,
-    );
+    const content = { layers: layers.map(layerPath), ...(!readOnly && { writable: "disk" as const }) };
+    const mounted = await mountInto(live, { path, content, readOnly }, signal);
     const row = { sandboxId: live.id, path, imageId: id, layers, mounted };
     store.mounts.insert(row);
     return viewOf(row);
@@ -96,6 +101,6 @@ export class ImageMounts {
   }
 }
 
-function viewOf({ path, imageId }: MountRow): MountView {
-  return { path, ...(imageId !== undefined && { image: imageId }) };
+function viewOf({ path, imageId, mounted }: MountRow): MountView {
+  return { path, ...(imageId !== undefined && { image: imageId }), readOnly: !mounted.isOnDisk };
 }

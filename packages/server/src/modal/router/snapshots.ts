@@ -47,7 +47,7 @@ export function snapshotRpcs({ images }: Core): Rpcs<TaskCall> {
     TaskMountDirectory: unary(TaskMountDirectoryRequestSchema, EmptySchema, async (request, call: TaskCall) => {
       const sandboxId = target(request, call);
       const image = request.imageId === "" ? await emptyImage(call.signal) : imageOf(request.imageId);
-      await mounts.mount(sandboxId, text(request.path), image, call.signal);
+      await mounts.mount(sandboxId, { path: text(request.path), image }, call.signal);
       return {};
     }),
     TaskUnmountDirectory: unary(TaskUnmountDirectoryRequestSchema, EmptySchema, async (request, call: TaskCall) => {
