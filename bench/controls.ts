@@ -30,6 +30,16 @@ export async function firstByte(argv: readonly string[]): Promise<number> {
   return elapsed;
 }
 
+/** Milliseconds that a program runs. It must succeed. */
+export async function wholeRun(argv: readonly string[]): Promise<number> {
+  const [program = "", ...args] = argv;
+  const began = performance.now();
+  const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
+  const [code] = await once(child, "close");
+  if (code !== 0) throw new Error(`cannot measure: ${argv.join(" ")} exited with ${code}`);
+  return performance.now() - began;
+}
+
 /** Megabytes a second that a program writes into a pipe and this process reads. */
 export async function pipeThroughput(argv: readonly string[]): Promise<number> {
   const [program = "", ...args] = argv;
