@@ -114,6 +114,7 @@ const engines = await openEngines(
     runscBinary: runsc,
     crunBinary: await findProgram("crun"),
     subnet: undefined,
+    hostServices: [],
     nameServers: [],
     defaultDiskBytes: 64 * 1024 ** 2,
     readySlots: 0,

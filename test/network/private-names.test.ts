@@ -42,8 +42,8 @@ for name in ${JSON.stringify(names)}:
 }
 
 test("a network outlives the daemon, takes in new members after it, and gives nothing to the next one at a former member's address", async () => {
-  const db = await create({ isolation: "gvisor", network, name: "db" });
-  const worker = await create({ isolation: "container", network, blockNetwork: true });
+  await using db = await create({ isolation: "gvisor", network, name: "db" });
+  await using worker = await create({ isolation: "container", network, blockNetwork: true });
   // Several, since a server that starts uses some addresses itself to try its levels out.
   const former = await Promise.all(Array.from({ length: 6 }, () => create({ isolation: "container", network })));
   const addresses = former.map(addressOf);
@@ -70,7 +70,7 @@ test("a network outlives the daemon, takes in new members after it, and gives no
     await serve(heir);
     assert.deepEqual(await reach(worker, [addressOf(heir)]), ["refused"]);
   } finally {
-    await Promise.all([...strangers, db, worker].map((sandbox) => sandbox.terminate()));
+    await Promise.all(strangers.map((sandbox) => sandbox.terminate()));
   }
 });
 

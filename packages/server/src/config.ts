@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { type MapEntry, parseImageMap } from "./images/registry/image-map.ts";
 import type { DiskStoreChoice } from "./layers/disk-store.ts";
+import { type HostService, hostServices } from "./network/host-services.ts";
 import { type TunnelConfig, tunnelConfig } from "./tunnels/tunnel-config.ts";
 
 /** How the daemon runs, read once from the environment. */
@@ -27,6 +28,8 @@ export interface Config {
   readonly subnet?: string | undefined;
   /** Name servers of sandboxes; those of the machine when there are none. */
   readonly nameServers: readonly string[];
+  /** Services of this machine that open sandboxes may use. */
+  readonly hostServices: readonly HostService[];
   /** Most bytes that a sandbox may write to its disk, when it asks for no limit of its own. */
   readonly defaultDiskBytes: number;
   readonly diskStore: DiskStoreChoice;
@@ -75,6 +78,7 @@ export function configFrom(env: Environment): Config {
     secretKey: env.ATOLL_SECRET_KEY || undefined,
     subnet: env.ATOLL_SUBNET || undefined,
     nameServers: nameServers(env),
+    hostServices: hostServices(env.ATOLL_HOST_SERVICES ?? ""),
     defaultDiskBytes: count(env, "ATOLL_DEFAULT_DISK", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
     diskStore: oneOf(env, "ATOLL_DISK_STORE", "auto", ["auto", "directory"]),
     defaultVolumeBytes: count(env, "ATOLL_DEFAULT_VOLUME", 16 * 1024 ** 3, 16 * 1024 ** 2, Number.MAX_SAFE_INTEGER),

@@ -70,6 +70,7 @@ async function enginesOptions(config: Config, state: StateDirectory, log: Logger
     crunBinary: await findProgram("crun"),
     subnet: config.subnet,
     nameServers: config.nameServers,
+    hostServices: config.hostServices,
     defaultDiskBytes: config.defaultDiskBytes,
     diskStore: config.diskStore,
     readySlots: config.readySlots,

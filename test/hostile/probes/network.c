@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -103,6 +104,41 @@ static int reach_as_another(char **arguments) {
   return send(fd, "?", 1, 0) == 1 ? 0 : -1;
 }
 
+/* A bare packet of an IP protocol. arguments: protocol, address */
+static int send_protocol(char **arguments) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  char payload[16] = {8};
+  int yes = 1;
+  int fd = socket(AF_INET, SOCK_RAW, atoi(arguments[0]));
+  if (fd < 0 || inet_pton(AF_INET, arguments[1], &address.sin_addr) != 1)
+    return -1;
+  setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &yes, sizeof yes);
+  return sendto(fd, payload, sizeof payload, 0, (struct sockaddr *)&address, sizeof address) < 0 ? -1 : 0;
+}
+
+/* An IPv6 packet of UDP as a frame to whoever is at the other end. arguments: link, address */
+static int send_ipv6_frame(char **arguments) {
+  struct {
+    struct ethhdr ethernet;
+    unsigned char version[4], length[2], next, hops, source[16], destination[16], udp[8];
+  } frame = {
+      .ethernet = {.h_proto = htons(ETH_P_IPV6)},
+      .version = {0x60},
+      .length = {0, 8},
+      .next = IPPROTO_UDP,
+      .hops = 64,
+      .source = {0xfd, [15] = 2},
+      .udp = {0, 53, 0, 53, 0, 8},
+  };
+  struct sockaddr_ll link = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(arguments[0]), .sll_halen = ETH_ALEN};
+  memset(frame.ethernet.h_dest, 0xff, ETH_ALEN);
+  memset(link.sll_addr, 0xff, ETH_ALEN);
+  int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_IPV6));
+  if (fd < 0 || inet_pton(AF_INET6, arguments[1], frame.destination) != 1)
+    return -1;
+  return sendto(fd, &frame, sizeof frame, 0, (struct sockaddr *)&link, sizeof link) < 0 ? -1 : 0;
+}
+
 /* A unix socket without a file. arguments: name */
 static int reach_abstract(char **arguments) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -156,6 +192,8 @@ const struct attempt network_attempts[] = {
     {"udp", 2, reach_udp},
     {"tcp6", 3, reach_ipv6},
     {"spoof", 3, reach_as_another},
+    {"protocol", 2, send_protocol},
+    {"frame6", 2, send_ipv6_frame},
     {"abstract", 1, reach_abstract},
     {"add-address", 1, add_address},
     {"set-address", 2, set_address},

@@ -9,6 +9,7 @@ import { type DiskStore, type DiskStoreChoice, openDiskStore } from "../layers/d
 import { Disks } from "../layers/disks.ts";
 import { Egress } from "../network/egress.ts";
 import { openGateway } from "../network/gateway.ts";
+import type { HostService } from "../network/host-services.ts";
 import { NetworkPolicies } from "../network/policies.ts";
 import { NetworkSlots } from "../network/slots.ts";
 import type { TrafficSource } from "../network/traffic.ts";
@@ -31,6 +32,7 @@ export interface EnginesOptions {
   readonly subnet: string | undefined;
   /** Name servers of sandboxes; those of the machine when there are none. */
   readonly nameServers: readonly string[];
+  readonly hostServices: readonly HostService[];
   readonly defaultDiskBytes: number;
   readonly diskStore: DiskStoreChoice;
   /** Network slots kept ready. */

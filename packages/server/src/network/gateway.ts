@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { AtollError } from "../error.ts";
 import type { Launcher } from "../launcher/client.ts";
+import { type HostService, type OfferedService, offered } from "./host-services.ts";
 import { hostResolver, type Resolver } from "./resolver.ts";
 import { gatewayRules, hostRules } from "./rules.ts";
 import { candidateSubnets, overlaps, type Subnet, subnet } from "./subnet.ts";
@@ -17,21 +18,29 @@ const stepLimitMs = 10_000;
 export interface Gateway {
   readonly subnet: Subnet;
   readonly resolver: Resolver;
+  readonly services: readonly OfferedService[];
   /** Largest packet the way out takes, in bytes. */
   readonly mtu: number;
   /** Takes the host's side away again. */
   close(signal: AbortSignal): Promise<void>;
 }
 
+export interface GatewayOptions {
+  /** The /16 to use; one that no route of the host touches when undefined. */
+  readonly subnet: string | undefined;
+  /** Used instead of the host's. */
+  readonly nameServers: readonly string[];
+  readonly hostServices: readonly HostService[];
+}
+
 /**
  * Makes the gateway, or finds the one of an earlier server with the same launcher.
  * @param instance eight characters that tell this server from others on the machine
- * @param options the /16 to use, or one that no route of the host touches when undefined; name servers to use instead of the host's
  */
 export async function openGateway(
   launcher: Launcher,
   instance: string,
-  { subnet: wanted, nameServers }: { readonly subnet: string | undefined; readonly nameServers: readonly string[] },
+  { subnet: wanted, nameServers, hostServices }: GatewayOptions,
   signal: AbortSignal,
 ): Promise<Gateway> {
   const link = `atoll${instance}`;
@@ -46,14 +55,20 @@ export async function openGateway(
     await disconnect(host, link);
     await connect(host, gateway, { link, launcherPid: launcher.pid, chosen, mtu });
   }
+  const services = offered(hostServices, chosen.reservedAddress);
   await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+  // So that what is led to a service on the host's loopback arrives, and its answers leave; the host's rules refuse everything else.
+  const onLoopback = services.some(({ address }) => address.startsWith("127."));
+  await writeFile(`/proc/sys/net/ipv4/conf/${link}/route_localnet`, onLoopback ? "1" : "0");
   await gateway([
     "sh",
     "-ec",
-    "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter",
+    "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter; " +
+      // The gateway speaks no IPv6 at all, so none is passed on, whatever a sandbox sends.
+      "cd /proc/sys/net/ipv6/conf 2>/dev/null || exit 0; for each in all default; do echo 1 > $each/disable_ipv6; done",
   ]);
   await removeStaleTables(host);
-  await host(["nft", "-f", "-"], hostRules({ table, link, subnet: chosen.cidr }));
+  await host(["nft", "-f", "-"], hostRules({ table, link, subnet: chosen.cidr, services }));
   await loadRules(
     launcher,
     gatewayRules({
@@ -62,12 +77,14 @@ export async function openGateway(
       hostAddress: chosen.hostAddress,
       subnet: chosen.cidr,
       nameServers: resolver.nameServers,
+      services,
     }),
     signal,
   );
   return {
     subnet: chosen,
     resolver,
+    services,
     mtu,
     close: async (ending) => {
       const act = program(launcher, true, ending);

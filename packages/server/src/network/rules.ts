@@ -1,5 +1,6 @@
 /** nftables rule sets, as text for `nft -f`: pure. Both are replaced whole in one transaction. */
 
+import type { OfferedService } from "./host-services.ts";
 import { gatewayAddress } from "./subnet.ts";
 
 /** Where the egress program listens in the gateway. The first three are those that clients mean; the last is for who asks for a proxy by name. */
@@ -15,6 +16,7 @@ export interface GatewayRules {
   readonly subnet: string;
   /** Addresses of name servers that stay reachable on port 53 even inside forbidden ranges. */
   readonly nameServers: readonly string[];
+  readonly services: readonly OfferedService[];
 }
 
 /** Link-local (cloud metadata), loopback, multicast, reserved and "this network" are nowhere a sandbox has business. */
@@ -25,12 +27,14 @@ export const forbiddenRanges = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "2
  * else, neither the gateway nor another sandbox. The host reaches in. Both directions of a connection that a sandbox began are held against
  * the sets, so that a change takes effect on open connections too; a slot that is in no set neither sends nor receives.
  */
-export function gatewayRules({ slotPrefix, uplink, hostAddress, subnet, nameServers }: GatewayRules): string {
+export function gatewayRules({ slotPrefix, uplink, hostAddress, subnet, nameServers, services }: GatewayRules): string {
   const slots = `"${slotPrefix}*"`;
   const servers = nameServers.filter((address) => !address.includes(":"));
   const toServers = `ip daddr { ${servers.join(", ")} } meta l4proto { tcp, udp } th dport 53`;
   const ifServers = (verdict: string) => (servers.length === 0 ? "" : `${toServers} ${verdict}`);
   const forbidden = `ip daddr { ${[...forbiddenRanges, subnet].join(", ")} }`;
+  const pairs = services.map(({ offeredAt, port }) => `${offeredAt} . ${port}`).join(", ");
+  const offered = pairs === "" ? "" : `iifname @open ip daddr . tcp dport { ${pairs} } accept`;
   const { names, http, tls, proxy } = egressPorts;
   const web = `{ ${[http, tls, proxy].join(", ")} }`;
   return `table inet atoll
@@ -77,6 +81,7 @@ table inet atoll {
   chain outward {
     iifname @joined ct direction reply ct state established,related accept
     ${ifServers("goto by_policy")}
+    ${offered}
     ${forbidden} goto refuse
     meta nfproto ipv4 goto by_policy
   }
@@ -127,23 +132,38 @@ export interface HostRules {
   /** The host's end of the link to the gateway. */
   readonly link: string;
   readonly subnet: string;
+  readonly services: readonly OfferedService[];
 }
 
 /**
- * On the host: what comes from sandboxes never reaches the host's own services, and leaves it under the host's address. Since the host
+ * On the host: what comes from sandboxes never reaches the host's own services but those that are offered, nor what the host passes on to others
+ * under its own addresses, and leaves it under the host's address. Since the host
  * forwards, its neighbours could else begin connections to sandboxes, as could the sandboxes of another server on this machine.
  */
-export function hostRules({ table, link, subnet }: HostRules): string {
+export function hostRules({ table, link, subnet, services }: HostRules): string {
+  const led = services.map(
+    ({ offeredAt, port, address }) => `ip daddr ${offeredAt} tcp dport ${port} dnat ip to ${address}`,
+  );
+  const addresses = services.map(({ offeredAt }) => offeredAt).join(", ");
+  const ifOffered =
+    addresses === "" ? "" : `iifname "${link}" ct status dnat ct original ip daddr { ${addresses} } accept`;
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
+  chain prerouting {
+    type nat hook prerouting priority dstnat - 10; policy accept;
+    ${led.map((rule) => `iifname "${link}" ${rule}`).join("\n    ")}
+  }
   chain input {
     type filter hook input priority filter; policy accept;
     iifname "${link}" ct state established,related accept
+    ${ifOffered}
     iifname "${link}" reject with icmpx admin-prohibited
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
+    ${ifOffered}
+    iifname "${link}" ct status dnat reject with icmpx admin-prohibited
     oifname "${link}" ct state established,related accept
     oifname "${link}" reject with icmpx admin-prohibited
   }

@@ -13,6 +13,8 @@ export interface Subnet {
   readonly hostAddress: string;
   readonly gatewayUplink: string;
   slotAddress(index: number): string;
+  /** One of the first 256, which no slot has. */
+  reservedAddress(number: number): string;
 }
 
 /** @throws Error unless `cidr` is a /16 */
@@ -27,6 +29,7 @@ export function subnet(cidr: string): Subnet {
     hostAddress: address(1),
     gatewayUplink: address(2),
     slotAddress: (index) => address(firstSlot + index),
+    reservedAddress: address,
   };
 }
 

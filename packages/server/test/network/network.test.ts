@@ -48,6 +48,7 @@ test("a name server inside a forbidden range stays reachable on port 53 alone", 
     hostAddress: "10.231.0.1",
     subnet: "10.231.0.0/16",
     nameServers: ["169.254.169.253", "fd00::1"],
+    services: [],
   });
   const exception = text.indexOf("169.254.169.253 } meta l4proto { tcp, udp } th dport 53 goto by_policy");
   const refusal = text.indexOf("169.254.0.0/16");

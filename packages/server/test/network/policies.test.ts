@@ -35,6 +35,7 @@ test("500 slots have policies of their own, which one after another takes over, 
     hostAddress: "10.231.0.1",
     subnet: "10.231.0.0/16",
     nameServers: [],
+    services: [],
   });
   assert.equal((await run(["nft", "-f", "-"], { stdin: foreign + rules })).stderr, "");
   const others = async () => (await run(["nft", "list", "table", "inet", "other"])).stdout;

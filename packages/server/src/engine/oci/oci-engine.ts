@@ -13,6 +13,7 @@ import { loopDevice } from "../../layers/loop-devices.ts";
 import { removeMountPoints } from "../../layers/upper.ts";
 import type { Egress } from "../../network/egress.ts";
 import type { Gateway } from "../../network/gateway.ts";
+import { hostsLines, type OfferedService } from "../../network/host-services.ts";
 import { asMember, domainOf } from "../../network/membership.ts";
 import { clientPolicy, outbound } from "../../network/outbound.ts";
 import type { NetworkPolicies } from "../../network/policies.ts";
@@ -179,7 +180,7 @@ export class OciEngine implements Engine {
     await mkdir(join(controlDirectory, basename(laterMounts)), { recursive: true });
     await writeFile(join(bundle, "config.json"), JSON.stringify(spec));
     await this.#writeResolvConf(bundle, undefined);
-    await writeFile(join(bundle, "hosts"), hosts(key, slot.address), { mode: 0o644 });
+    await writeFile(join(bundle, "hosts"), hosts(key, slot.address, this.#machine.gateway.services), { mode: 0o644 });
     signal.throwIfAborted();
     const process = await this.#runtime.start(
       { key, bundle, sharesFiles: request.sharesFiles ?? false, cgroups: this.#machine.cgroups.create(key) },
@@ -430,6 +431,12 @@ function isDirectory(path: string): boolean {
   return statSync(path).isDirectory();
 }
 
-function hosts(hostname: string, address: string): string {
-  return ["127.0.0.1 localhost", "::1 localhost ip6-localhost", `${address} ${hostname}`, ""].join("\n");
+function hosts(hostname: string, address: string, services: readonly OfferedService[]): string {
+  return [
+    "127.0.0.1 localhost",
+    "::1 localhost ip6-localhost",
+    `${address} ${hostname}`,
+    ...hostsLines(services),
+    "",
+  ].join("\n");
 }
