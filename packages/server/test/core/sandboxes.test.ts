@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Process, Sandbox } from "@atoll/protocol";
 import { unacknowledgedBytes } from "../../src/processes/output-log.ts";
 import type { FailingStep } from "../support/plain-engine.ts";
@@ -69,11 +70,11 @@ test("a sandbox that reaches its time limit ends as timed out, with 124, and so 
 
 test("a running exec and bytes for stdin keep a sandbox from being idle", async (t) => {
   const { client } = await testServer(t);
-  const { id } = await client.create({ command: ["cat"], idleTimeoutMs: 300 });
-  const { id: exec } = await client.exec(id, "sleep", "0.6");
+  const { id } = await client.create({ command: ["cat"], idleTimeoutMs: 1500 });
+  const { id: exec } = await client.exec(id, "sleep", "2");
   await client.waitProcess(id, exec);
   for (let index = 0; index < 4; index += 1) {
-    await sleep(150);
+    await sleep(500);
     assert.equal((await client.stdin(id, "main", "", "x")).status, 200);
   }
   assert.equal((await client.wait(id)).result?.kind, "idle_timed_out");
@@ -226,21 +227,22 @@ test("creations beyond the number at once wait for their turn and all succeed", 
 });
 
 test("a sandbox whose caller went away while it was made ends, unless the caller can come back for it", async (t) => {
-  const { client } = await testServer(t, { engine: { prepareMs: 300 } });
+  const { client } = await testServer(t, { engine: { prepareMs: 1000 } });
+  const all = async () => (await client.ok<{ items: Sandbox[] }>("GET", "/v1/sandboxes?all=true")).items;
   const leave = async (headers: Record<string, string>) => {
-    const body = JSON.stringify({ tags: headers });
-    const init = { method: "POST", body, headers: { ...headers, "content-type": "application/json" } };
-    await assert.rejects(client.fetch("/v1/sandboxes", { ...init, signal: AbortSignal.timeout(100) }));
+    const before = (await all()).length;
+    const leaving = new AbortController();
+    const init = { method: "POST", body: "{}", headers: { ...headers, "content-type": "application/json" } };
+    const request = client.fetch("/v1/sandboxes", { ...init, signal: leaving.signal });
+    while ((await all()).length === before) await sleep(10);
+    leaving.abort();
+    await assert.rejects(request);
   };
   await leave({});
   await leave({ "idempotency-key": "back" });
-  await sleep(600);
-  const { items } = await client.ok<{ items: Sandbox[] }>("GET", "/v1/sandboxes?all=true");
-  assert.deepEqual(
-    items.map((item) => item.state),
-    ["running", "finished"],
-  );
-  assert.equal(items[1]?.result?.kind, "terminated");
+  const states = async () => (await all()).map(({ state }) => state);
+  while (!isDeepStrictEqual(await states(), ["running", "finished"])) await sleep(20);
+  assert.equal((await all())[1]?.result?.kind, "terminated");
 });
 
 test("an init that breaks the protocol ends its own sandbox only", async (t) => {
