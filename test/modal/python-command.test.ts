@@ -1,5 +1,8 @@
 /** The command `modal`, at a terminal: shells in new and in running sandboxes, and what it says of containers and apps. */
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { before, test } from "node:test";
 import { Sandbox, Secret } from "@atoll/sdk";
 import { useServer } from "../support/server.ts";
@@ -122,4 +125,26 @@ print(sandbox.object_id)
   await Secret.lookup("modal-py-shared", { requiredKeys: ["A"] });
   await Secret.delete("modal-py-shared");
   await assert.rejects(client.modal("environment", "delete", "--yes", "main"), /always there/);
+});
+
+test("secrets come from files of variables, given to programs and to the command", async () => {
+  const file = join(await mkdtemp(join(tmpdir(), "atoll-modal-")), ".env");
+  await writeFile(file, 'PLAIN=one\nQUOTED="two words"\n# not one\n');
+  try {
+    await client.modal("secret", "create", "modal-py-dotenv", "--from-dotenv", file);
+    const printed = await client.python(`
+import modal
+app = modal.App.lookup("modal-py-command", create_if_missing=True)
+given = modal.Secret.from_dotenv("${dirname(file)}")
+stored = modal.Secret.from_name("modal-py-dotenv", required_keys=["PLAIN", "QUOTED"])
+for secret in (given, stored):
+    sandbox = modal.Sandbox.create("sh", "-c", "echo $PLAIN, $QUOTED", app=app, secrets=[secret], timeout=100)
+    print(sandbox.stdout.read(), end="")
+    sandbox.wait()
+`);
+    assert.equal(printed, "one, two words\none, two words\n");
+    await client.modal("secret", "delete", "--yes", "modal-py-dotenv");
+  } finally {
+    await rm(dirname(file), { recursive: true });
+  }
 });

@@ -19,11 +19,6 @@ before(async () => {
   await writeFile(join(directory, "package/deep/more.py"), "from package import ANSWER\n");
   await writeFile(join(directory, "run.sh"), `#!/bin/sh\necho run ${stamp}\n`);
   await chmod(join(directory, "run.sh"), 0o750);
-  await writeFile(join(directory, "requirements.txt"), "six==1.16.0\n");
-  await writeFile(
-    join(directory, "Dockerfile"),
-    "FROM debian:bookworm-slim\nCOPY package /srv/package\nCOPY *.sh /srv/\n",
-  );
 });
 after(() => rm(directory, { recursive: true }));
 
@@ -84,3 +79,30 @@ printed(changing(), "cat /seen; echo")
     assert.deepEqual(printed.split("\n"), [`run ${stamp}`, "more.py", `${version} one`, `${version} two`, ""]);
   });
 }
+
+test("a Dockerfile is built with its context and arguments, and what it wrote can be read later", async () => {
+  const client = await python("1.6.4");
+  const printed = await client.python(`${preamble()}
+(here / "Dockerfile").write_text("ARG WHO\\nFROM debian:bookworm-slim\\nARG WHO\\nCOPY package /srv/package\\nCOPY *.sh /srv/\\nRUN echo built for $WHO ${stamp}\\nENTRYPOINT [\\"/srv/run.sh\\"]\\n")
+image = modal.Image.from_dockerfile(here / "Dockerfile", context_dir=here, build_args={"WHO": "somebody"}).run_commands("echo on top ${stamp}")
+image.build(app)
+printed(image.entrypoint([]), "ls /srv")
+for broken in ("FROM debian:bookworm-slim\\nCOPY absent /\\n", "FROM debian:bookworm-slim\\nWHAT\\n"):
+    (here / "Broken").write_text(broken)
+    try: modal.Image.from_dockerfile(here / "Broken", context_dir=here).build(app)
+    except ImageBuildError as error: print("cannot" in str(error))
+try: modal.Image.from_registry("debian:bookworm-slim", add_python="3.11").build(app)
+except NotFoundError as error: print("python" in str(error))
+image.publish("modal-py-logged:v1")
+print(image.object_id)
+`);
+  const [first, second, ...lines] = printed.trimEnd().split("\n");
+  const id = lines.pop() ?? "";
+  assert.deepEqual([first, second, ...lines], ["package", "run.sh", "True", "True", "True"]);
+  assert.equal(await client.modal("image", "logs", id), `on top ${stamp}\n`);
+  assert.equal(await client.modal("image", "logs", "--all", id), `built for somebody ${stamp}\non top ${stamp}\n`);
+  const history = await client.modal("image", "names", "history", "--json", "modal-py-logged:v1");
+  assert.equal(JSON.parse(history)[0].image_id, id);
+  await client.modal("image", "names", "delete", "--yes", "modal-py-logged:v1");
+  await assert.rejects(client.modal("image", "names", "history", "modal-py-logged:v1"), /not found/);
+});

@@ -5,6 +5,7 @@ import { appRunRpcs } from "./client/app-runs.ts";
 import { appRpcs } from "./client/apps.ts";
 import { containerFileRpcs } from "./client/container-files.ts";
 import { environmentRpcs } from "./client/environments.ts";
+import { imageLogRpcs } from "./client/image-logs.ts";
 import { imageNameRpcs } from "./client/image-names.ts";
 import { imageRpcs } from "./client/images.ts";
 import { logRpcs } from "./client/logs.ts";
@@ -38,6 +39,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...environmentRpcs(core),
     ...imageRpcs(core),
     ...logRpcs(core),
+    ...imageLogRpcs(core),
     ...imageNameRpcs(core),
     ...mountRpcs(core),
     ...sandboxRpcs(core),

@@ -9,8 +9,11 @@ import {
   ImageGetByTagResponseSchema,
   ImageListTagsRequestSchema,
   ImageListTagsResponseSchema,
+  ImageNameDeleteRequestSchema,
   ImagePublishRequestSchema,
   ImagePublishResponseSchema,
+  ImageTagRevisionsRequestSchema,
+  ImageTagRevisionsResponseSchema,
 } from "../generated/images_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { StatusError } from "../grpc/status.ts";
@@ -41,6 +44,20 @@ export function imageNameRpcs(core: Core): Rpcs {
       const full = scopeOf(core, environmentOf(request)).full(name);
       const { id } = await orNotFound(`Image '${name}' not found`, () => catalogue.get(full, signal));
       return { imageId: imageIdOf(id) };
+    }),
+    ImageTagRevisions: unary(ImageTagRevisionsRequestSchema, ImageTagRevisionsResponseSchema, async (request) => {
+      const tag = ownName(request.tag);
+      const { full, environmentName } = scopeOf(core, environmentOf(request));
+      const { id, createdAt } = await orNotFound(`Image '${tag}' not found`, () => catalogue.view(full(tag)));
+      // What a name stood for before is not remembered.
+      const items = [{ imageId: imageIdOf(id), createdAt: Date.parse(createdAt) / 1000 }];
+      return { items, tag, environmentName };
+    }),
+    ImageNameDelete: unary(ImageNameDeleteRequestSchema, EmptySchema, async ({ tag }) => {
+      const { full } = scopeOf(core, environmentOf({ tag, environmentName: "" }));
+      const name = ownName(tag);
+      await orNotFound(`Image '${name}' not found`, () => catalogue.remove(full(name)));
+      return {};
     }),
     ImageListTags: unary(ImageListTagsRequestSchema, ImageListTagsResponseSchema, (request) => {
       const { own, environmentName } = scopeOf(core, request.environmentName);

@@ -13,6 +13,7 @@ import {
 import { type Rpcs, unary } from "../grpc/rpc.ts";
 import { sandboxIdOf, sandboxOfTask, taskIdOf } from "../ids.ts";
 import { runOf } from "./app-runs.ts";
+import { buildEntries, isBuildTask } from "./image-logs.ts";
 
 const main = "main";
 /** FileDescriptor; 3 is what the platform says, which is nothing here. */
@@ -38,6 +39,7 @@ export function logRpcs(core: Core): Rpcs {
       const range = rangeOf(request);
       const bucketMs = (request.bucketSecs || normalBucketS) * 1000;
       const counts = new Counts(bucketMs);
+      for (const entry of await buildEntries(core, request.taskId, range, signal)) counts.add(entry);
       for (const id of sandboxesOf(core, request)) {
         for (const stream of streamsOf(core, id, request.source)) {
           for await (const entries of entriesOf(stream, range, signal)) {
@@ -50,7 +52,8 @@ export function logRpcs(core: Core): Rpcs {
     AppFetchLogs: unary(AppFetchLogsRequestSchema, AppFetchLogsResponseSchema, async (request, { signal }) => {
       const range = rangeOf(request);
       const limit = Math.min(request.limit || mostEntries, mostEntries);
-      const batches = [];
+      const built = await buildEntries(core, request.taskId, range, signal);
+      const batches = built.length > 0 ? [{ taskId: request.taskId, sandboxId: "", items: built.map(item) }] : [];
       for (const id of sandboxesOf(core, request)) {
         const entries = await newestEntries(streamsOf(core, id, request.source), range, limit, signal);
         if (entries.length > 0)
@@ -119,6 +122,7 @@ function rangeOf({ since, until, searchText }: Filter): LogRange {
 
 function sandboxesOf(core: Core, { appId, taskId, sandboxId }: Filter): string[] {
   const { sandboxes } = core;
+  if (isBuildTask(taskId)) return [];
   const id = taskId !== "" ? sandboxOfTask(taskId) : sandboxId !== "" ? sandboxIdOf(sandboxId) : undefined;
   if (id !== undefined) return [sandboxes.get(id).id];
   const all = sandboxes.list({ ...runOf(core, appId), all: true, limit: Number.MAX_SAFE_INTEGER - 1 });

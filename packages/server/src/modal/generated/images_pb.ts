@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file images.proto.
  */
 export const file_images: GenFile = /*@__PURE__*/
-  fileDesc("CgxpbWFnZXMucHJvdG8SDG1vZGFsLmNsaWVudCIxCglCYXNlSW1hZ2USEAoIaW1hZ2VfaWQYASABKAkSEgoKZG9ja2VyX3RhZxgCIAEoCSKJBAoFSW1hZ2USLAoLYmFzZV9pbWFnZXMYBSADKAsyFy5tb2RhbC5jbGllbnQuQmFzZUltYWdlEhsKE2RvY2tlcmZpbGVfY29tbWFuZHMYBiADKAkSNQoNY29udGV4dF9maWxlcxgHIAMoCzIeLm1vZGFsLmNsaWVudC5JbWFnZUNvbnRleHRGaWxlEg8KB3ZlcnNpb24YCyABKAkSEgoKc2VjcmV0X2lkcxgMIAMoCRIYChBjb250ZXh0X21vdW50X2lkGA8gASgJEisKCmdwdV9jb25maWcYECABKAsyFy5tb2RhbC5jbGllbnQuR1BVQ29uZmlnEkAKFWltYWdlX3JlZ2lzdHJ5X2NvbmZpZxgRIAEoCzIhLm1vZGFsLmNsaWVudC5JbWFnZVJlZ2lzdHJ5Q29uZmlnEg8KB3J1bnRpbWUYEyABKAkSFQoNcnVudGltZV9kZWJ1ZxgUIAEoCBI2CgpidWlsZF9hcmdzGBYgAygLMiIubW9kYWwuY2xpZW50LkltYWdlLkJ1aWxkQXJnc0VudHJ5EjAKDXZvbHVtZV9tb3VudHMYFyADKAsyGS5tb2RhbC5jbGllbnQuVm9sdW1lTW91bnQSDAoEYXJjaBgYIAEoBRowCg5CdWlsZEFyZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIi0KGUltYWdlQnVpbGRDaGFpbkdldFJlcXVlc3QSEAoIaW1hZ2VfaWQYASABKAkiTwoaSW1hZ2VCdWlsZENoYWluR2V0UmVzcG9uc2USMQoLYnVpbGRfc3RlcHMYASADKAsyHC5tb2RhbC5jbGllbnQuSW1hZ2VCdWlsZFN0ZXAitAEKDkltYWdlQnVpbGRTdGVwEhAKCGltYWdlX2lkGAEgASgJEi4KCnN0YXJ0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5idWlsZGVyX2FwcF9pZBgEIAEoCRIXCg9idWlsZGVyX3Rhc2tfaWQYBSABKAkiMgoQSW1hZ2VDb250ZXh0RmlsZRIQCghmaWxlbmFtZRgBIAEoCRIMCgRkYXRhGAIgASgMIiYKEkltYWdlRGVsZXRlUmVxdWVzdBIQCghpbWFnZV9pZBgBIAEoCSImChJJbWFnZUZyb21JZFJlcXVlc3QSEAoIaW1hZ2VfaWQYASABKAkiVgoTSW1hZ2VGcm9tSWRSZXNwb25zZRIQCghpbWFnZV9pZBgBIAEoCRItCghtZXRhZGF0YRgCIAEoCzIbLm1vZGFsLmNsaWVudC5JbWFnZU1ldGFkYXRhIj0KFEltYWdlR2V0QnlUYWdSZXF1ZXN0EgsKA3RhZxgBIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAIgASgJIikKFUltYWdlR2V0QnlUYWdSZXNwb25zZRIQCghpbWFnZV9pZBgBIAEoCSL7AQoXSW1hZ2VHZXRPckNyZWF0ZVJlcXVlc3QSIgoFaW1hZ2UYAiABKAsyEy5tb2RhbC5jbGllbnQuSW1hZ2USDgoGYXBwX2lkGAQgASgJEhkKEWV4aXN0aW5nX2ltYWdlX2lkGAUgASgJEhkKEWJ1aWxkX2Z1bmN0aW9uX2lkGAYgASgJEhMKC2ZvcmNlX2J1aWxkGAcgASgIEhEKCW5hbWVzcGFjZRgIIAEoBRIXCg9idWlsZGVyX3ZlcnNpb24YCSABKAkSHwoXYWxsb3dfZ2xvYmFsX2RlcGxveW1lbnQYCiABKAgSFAoMaWdub3JlX2NhY2hlGAsgASgIIogBChhJbWFnZUdldE9yQ3JlYXRlUmVzcG9uc2USEAoIaW1hZ2VfaWQYASABKAkSKwoGcmVzdWx0GAIgASgLMhsubW9kYWwuY2xpZW50LkdlbmVyaWNSZXN1bHQSLQoIbWV0YWRhdGEYAyABKAsyGy5tb2RhbC5jbGllbnQuSW1hZ2VNZXRhZGF0YSJ4ChlJbWFnZUpvaW5TdHJlYW1pbmdSZXF1ZXN0EhAKCGltYWdlX2lkGAEgASgJEg8KB3RpbWVvdXQYAiABKAISFQoNbGFzdF9lbnRyeV9pZBgDIAEoCRIhChlpbmNsdWRlX2xvZ3NfZm9yX2ZpbmlzaGVkGAQgASgIIsIBChpJbWFnZUpvaW5TdHJlYW1pbmdSZXNwb25zZRIrCgZyZXN1bHQYASABKAsyGy5tb2RhbC5jbGllbnQuR2VuZXJpY1Jlc3VsdBIpCgl0YXNrX2xvZ3MYAiADKAsyFi5tb2RhbC5jbGllbnQuVGFza0xvZ3MSEAoIZW50cnlfaWQYAyABKAkSCwoDZW9mGAQgASgIEi0KCG1ldGFkYXRhGAUgASgLMhsubW9kYWwuY2xpZW50LkltYWdlTWV0YWRhdGEibwoRSW1hZ2VMaXN0VGFnc0l0ZW0SCwoDdGFnGAEgASgJEhAKCGltYWdlX2lkGAIgASgJEhMKC3JldmlzaW9uX2lkGAMgASgJEhIKCmNyZWF0ZWRfYXQYBCABKAESEgoKdXBkYXRlZF9hdBgFIAEoASJ/ChRJbWFnZUxpc3RUYWdzUmVxdWVzdBIYChBlbnZpcm9ubWVudF9uYW1lGAEgASgJEhIKCnRhZ19wcmVmaXgYAiABKAkSEwoLbWF4X29iamVjdHMYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCRIQCghpbWFnZV9pZBgFIAEoCSJ6ChVJbWFnZUxpc3RUYWdzUmVzcG9uc2USLgoFaXRlbXMYASADKAsyHy5tb2RhbC5jbGllbnQuSW1hZ2VMaXN0VGFnc0l0ZW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhgKEGVudmlyb25tZW50X25hbWUYAyABKAki4AIKDUltYWdlTWV0YWRhdGESIAoTcHl0aG9uX3ZlcnNpb25faW5mbxgBIAEoCUgAiAEBEkgKD3B5dGhvbl9wYWNrYWdlcxgCIAMoCzIvLm1vZGFsLmNsaWVudC5JbWFnZU1ldGFkYXRhLlB5dGhvblBhY2thZ2VzRW50cnkSFAoHd29ya2RpchgDIAEoCUgBiAEBEh4KEWxpYmNfdmVyc2lvbl9pbmZvGAQgASgJSAKIAQESIgoVaW1hZ2VfYnVpbGRlcl92ZXJzaW9uGAUgASgJSAOIAQEaNQoTUHl0aG9uUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhYKFF9weXRob25fdmVyc2lvbl9pbmZvQgoKCF93b3JrZGlyQhQKEl9saWJjX3ZlcnNpb25faW5mb0IYChZfaW1hZ2VfYnVpbGRlcl92ZXJzaW9uImQKE0ltYWdlUHVibGlzaFJlcXVlc3QSEAoIaW1hZ2VfaWQYASABKAkSCwoDdGFnGAIgASgJEhgKEGVudmlyb25tZW50X25hbWUYAyABKAkSFAoMYWxsb3dfcHVibGljGAQgASgIIj0KFEltYWdlUHVibGlzaFJlc3BvbnNlEhAKCGltYWdlX2lkGAEgASgJEhMKC3JldmlzaW9uX2lkGAIgASgJIkQKE0ltYWdlUmVnaXN0cnlDb25maWcSGgoScmVnaXN0cnlfYXV0aF90eXBlGAEgASgFEhEKCXNlY3JldF9pZBgCIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp, file_logs, file_result, file_sandbox]);
+  fileDesc("CgxpbWFnZXMucHJvdG8SDG1vZGFsLmNsaWVudCIxCglCYXNlSW1hZ2USEAoIaW1hZ2VfaWQYASABKAkSEgoKZG9ja2VyX3RhZxgCIAEoCSKJBAoFSW1hZ2USLAoLYmFzZV9pbWFnZXMYBSADKAsyFy5tb2RhbC5jbGllbnQuQmFzZUltYWdlEhsKE2RvY2tlcmZpbGVfY29tbWFuZHMYBiADKAkSNQoNY29udGV4dF9maWxlcxgHIAMoCzIeLm1vZGFsLmNsaWVudC5JbWFnZUNvbnRleHRGaWxlEg8KB3ZlcnNpb24YCyABKAkSEgoKc2VjcmV0X2lkcxgMIAMoCRIYChBjb250ZXh0X21vdW50X2lkGA8gASgJEisKCmdwdV9jb25maWcYECABKAsyFy5tb2RhbC5jbGllbnQuR1BVQ29uZmlnEkAKFWltYWdlX3JlZ2lzdHJ5X2NvbmZpZxgRIAEoCzIhLm1vZGFsLmNsaWVudC5JbWFnZVJlZ2lzdHJ5Q29uZmlnEg8KB3J1bnRpbWUYEyABKAkSFQoNcnVudGltZV9kZWJ1ZxgUIAEoCBI2CgpidWlsZF9hcmdzGBYgAygLMiIubW9kYWwuY2xpZW50LkltYWdlLkJ1aWxkQXJnc0VudHJ5EjAKDXZvbHVtZV9tb3VudHMYFyADKAsyGS5tb2RhbC5jbGllbnQuVm9sdW1lTW91bnQSDAoEYXJjaBgYIAEoBRowCg5CdWlsZEFyZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIi0KGUltYWdlQnVpbGRDaGFpbkdldFJlcXVlc3QSEAoIaW1hZ2VfaWQYASABKAkiTwoaSW1hZ2VCdWlsZENoYWluR2V0UmVzcG9uc2USMQoLYnVpbGRfc3RlcHMYASADKAsyHC5tb2RhbC5jbGllbnQuSW1hZ2VCdWlsZFN0ZXAitAEKDkltYWdlQnVpbGRTdGVwEhAKCGltYWdlX2lkGAEgASgJEi4KCnN0YXJ0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5idWlsZGVyX2FwcF9pZBgEIAEoCRIXCg9idWlsZGVyX3Rhc2tfaWQYBSABKAkiMgoQSW1hZ2VDb250ZXh0RmlsZRIQCghmaWxlbmFtZRgBIAEoCRIMCgRkYXRhGAIgASgMIiYKEkltYWdlRGVsZXRlUmVxdWVzdBIQCghpbWFnZV9pZBgBIAEoCSImChJJbWFnZUZyb21JZFJlcXVlc3QSEAoIaW1hZ2VfaWQYASABKAkiVgoTSW1hZ2VGcm9tSWRSZXNwb25zZRIQCghpbWFnZV9pZBgBIAEoCRItCghtZXRhZGF0YRgCIAEoCzIbLm1vZGFsLmNsaWVudC5JbWFnZU1ldGFkYXRhIj0KFEltYWdlR2V0QnlUYWdSZXF1ZXN0EgsKA3RhZxgBIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAIgASgJIikKFUltYWdlR2V0QnlUYWdSZXNwb25zZRIQCghpbWFnZV9pZBgBIAEoCSL7AQoXSW1hZ2VHZXRPckNyZWF0ZVJlcXVlc3QSIgoFaW1hZ2UYAiABKAsyEy5tb2RhbC5jbGllbnQuSW1hZ2USDgoGYXBwX2lkGAQgASgJEhkKEWV4aXN0aW5nX2ltYWdlX2lkGAUgASgJEhkKEWJ1aWxkX2Z1bmN0aW9uX2lkGAYgASgJEhMKC2ZvcmNlX2J1aWxkGAcgASgIEhEKCW5hbWVzcGFjZRgIIAEoBRIXCg9idWlsZGVyX3ZlcnNpb24YCSABKAkSHwoXYWxsb3dfZ2xvYmFsX2RlcGxveW1lbnQYCiABKAgSFAoMaWdub3JlX2NhY2hlGAsgASgIIogBChhJbWFnZUdldE9yQ3JlYXRlUmVzcG9uc2USEAoIaW1hZ2VfaWQYASABKAkSKwoGcmVzdWx0GAIgASgLMhsubW9kYWwuY2xpZW50LkdlbmVyaWNSZXN1bHQSLQoIbWV0YWRhdGEYAyABKAsyGy5tb2RhbC5jbGllbnQuSW1hZ2VNZXRhZGF0YSJ4ChlJbWFnZUpvaW5TdHJlYW1pbmdSZXF1ZXN0EhAKCGltYWdlX2lkGAEgASgJEg8KB3RpbWVvdXQYAiABKAISFQoNbGFzdF9lbnRyeV9pZBgDIAEoCRIhChlpbmNsdWRlX2xvZ3NfZm9yX2ZpbmlzaGVkGAQgASgIIsIBChpJbWFnZUpvaW5TdHJlYW1pbmdSZXNwb25zZRIrCgZyZXN1bHQYASABKAsyGy5tb2RhbC5jbGllbnQuR2VuZXJpY1Jlc3VsdBIpCgl0YXNrX2xvZ3MYAiADKAsyFi5tb2RhbC5jbGllbnQuVGFza0xvZ3MSEAoIZW50cnlfaWQYAyABKAkSCwoDZW9mGAQgASgIEi0KCG1ldGFkYXRhGAUgASgLMhsubW9kYWwuY2xpZW50LkltYWdlTWV0YWRhdGEibwoRSW1hZ2VMaXN0VGFnc0l0ZW0SCwoDdGFnGAEgASgJEhAKCGltYWdlX2lkGAIgASgJEhMKC3JldmlzaW9uX2lkGAMgASgJEhIKCmNyZWF0ZWRfYXQYBCABKAESEgoKdXBkYXRlZF9hdBgFIAEoASJ/ChRJbWFnZUxpc3RUYWdzUmVxdWVzdBIYChBlbnZpcm9ubWVudF9uYW1lGAEgASgJEhIKCnRhZ19wcmVmaXgYAiABKAkSEwoLbWF4X29iamVjdHMYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCRIQCghpbWFnZV9pZBgFIAEoCSJ6ChVJbWFnZUxpc3RUYWdzUmVzcG9uc2USLgoFaXRlbXMYASADKAsyHy5tb2RhbC5jbGllbnQuSW1hZ2VMaXN0VGFnc0l0ZW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhgKEGVudmlyb25tZW50X25hbWUYAyABKAki4AIKDUltYWdlTWV0YWRhdGESIAoTcHl0aG9uX3ZlcnNpb25faW5mbxgBIAEoCUgAiAEBEkgKD3B5dGhvbl9wYWNrYWdlcxgCIAMoCzIvLm1vZGFsLmNsaWVudC5JbWFnZU1ldGFkYXRhLlB5dGhvblBhY2thZ2VzRW50cnkSFAoHd29ya2RpchgDIAEoCUgBiAEBEh4KEWxpYmNfdmVyc2lvbl9pbmZvGAQgASgJSAKIAQESIgoVaW1hZ2VfYnVpbGRlcl92ZXJzaW9uGAUgASgJSAOIAQEaNQoTUHl0aG9uUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhYKFF9weXRob25fdmVyc2lvbl9pbmZvQgoKCF93b3JrZGlyQhQKEl9saWJjX3ZlcnNpb25faW5mb0IYChZfaW1hZ2VfYnVpbGRlcl92ZXJzaW9uIiUKFkltYWdlTmFtZURlbGV0ZVJlcXVlc3QSCwoDdGFnGAEgASgJImQKE0ltYWdlUHVibGlzaFJlcXVlc3QSEAoIaW1hZ2VfaWQYASABKAkSCwoDdGFnGAIgASgJEhgKEGVudmlyb25tZW50X25hbWUYAyABKAkSFAoMYWxsb3dfcHVibGljGAQgASgIIj0KFEltYWdlUHVibGlzaFJlc3BvbnNlEhAKCGltYWdlX2lkGAEgASgJEhMKC3JldmlzaW9uX2lkGAIgASgJIkQKE0ltYWdlUmVnaXN0cnlDb25maWcSGgoScmVnaXN0cnlfYXV0aF90eXBlGAEgASgFEhEKCXNlY3JldF9pZBgCIAEoCSJoChVJbWFnZVRhZ1JldmlzaW9uc0l0ZW0SEAoIaW1hZ2VfaWQYASABKAkSEwoLcmV2aXNpb25faWQYAiABKAkSEgoKY3JlYXRlZF9hdBgDIAEoARIUCgxwdWJsaXNoZWRfYnkYBCABKAkiagoYSW1hZ2VUYWdSZXZpc2lvbnNSZXF1ZXN0EgsKA3RhZxgBIAEoCRIYChBlbnZpcm9ubWVudF9uYW1lGAIgASgJEhMKC21heF9vYmplY3RzGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkijwEKGUltYWdlVGFnUmV2aXNpb25zUmVzcG9uc2USMgoFaXRlbXMYASADKAsyIy5tb2RhbC5jbGllbnQuSW1hZ2VUYWdSZXZpc2lvbnNJdGVtEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRILCgN0YWcYAyABKAkSGAoQZW52aXJvbm1lbnRfbmFtZRgEIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp, file_logs, file_result, file_sandbox]);
 
 /**
  * @generated from message modal.client.BaseImage
@@ -601,6 +601,23 @@ export const ImageMetadataSchema: GenMessage<ImageMetadata> = /*@__PURE__*/
   messageDesc(file_images, 18);
 
 /**
+ * @generated from message modal.client.ImageNameDeleteRequest
+ */
+export type ImageNameDeleteRequest = Message<"modal.client.ImageNameDeleteRequest"> & {
+  /**
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+};
+
+/**
+ * Describes the message modal.client.ImageNameDeleteRequest.
+ * Use `create(ImageNameDeleteRequestSchema)` to create a new message.
+ */
+export const ImageNameDeleteRequestSchema: GenMessage<ImageNameDeleteRequest> = /*@__PURE__*/
+  messageDesc(file_images, 19);
+
+/**
  * @generated from message modal.client.ImagePublishRequest
  */
 export type ImagePublishRequest = Message<"modal.client.ImagePublishRequest"> & {
@@ -630,7 +647,7 @@ export type ImagePublishRequest = Message<"modal.client.ImagePublishRequest"> & 
  * Use `create(ImagePublishRequestSchema)` to create a new message.
  */
 export const ImagePublishRequestSchema: GenMessage<ImagePublishRequest> = /*@__PURE__*/
-  messageDesc(file_images, 19);
+  messageDesc(file_images, 20);
 
 /**
  * @generated from message modal.client.ImagePublishResponse
@@ -652,7 +669,7 @@ export type ImagePublishResponse = Message<"modal.client.ImagePublishResponse"> 
  * Use `create(ImagePublishResponseSchema)` to create a new message.
  */
 export const ImagePublishResponseSchema: GenMessage<ImagePublishResponse> = /*@__PURE__*/
-  messageDesc(file_images, 20);
+  messageDesc(file_images, 21);
 
 /**
  * @generated from message modal.client.ImageRegistryConfig
@@ -674,5 +691,101 @@ export type ImageRegistryConfig = Message<"modal.client.ImageRegistryConfig"> & 
  * Use `create(ImageRegistryConfigSchema)` to create a new message.
  */
 export const ImageRegistryConfigSchema: GenMessage<ImageRegistryConfig> = /*@__PURE__*/
-  messageDesc(file_images, 21);
+  messageDesc(file_images, 22);
+
+/**
+ * @generated from message modal.client.ImageTagRevisionsItem
+ */
+export type ImageTagRevisionsItem = Message<"modal.client.ImageTagRevisionsItem"> & {
+  /**
+   * @generated from field: string image_id = 1;
+   */
+  imageId: string;
+
+  /**
+   * @generated from field: string revision_id = 2;
+   */
+  revisionId: string;
+
+  /**
+   * @generated from field: double created_at = 3;
+   */
+  createdAt: number;
+
+  /**
+   * @generated from field: string published_by = 4;
+   */
+  publishedBy: string;
+};
+
+/**
+ * Describes the message modal.client.ImageTagRevisionsItem.
+ * Use `create(ImageTagRevisionsItemSchema)` to create a new message.
+ */
+export const ImageTagRevisionsItemSchema: GenMessage<ImageTagRevisionsItem> = /*@__PURE__*/
+  messageDesc(file_images, 23);
+
+/**
+ * @generated from message modal.client.ImageTagRevisionsRequest
+ */
+export type ImageTagRevisionsRequest = Message<"modal.client.ImageTagRevisionsRequest"> & {
+  /**
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+
+  /**
+   * @generated from field: string environment_name = 2;
+   */
+  environmentName: string;
+
+  /**
+   * @generated from field: uint32 max_objects = 3;
+   */
+  maxObjects: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message modal.client.ImageTagRevisionsRequest.
+ * Use `create(ImageTagRevisionsRequestSchema)` to create a new message.
+ */
+export const ImageTagRevisionsRequestSchema: GenMessage<ImageTagRevisionsRequest> = /*@__PURE__*/
+  messageDesc(file_images, 24);
+
+/**
+ * @generated from message modal.client.ImageTagRevisionsResponse
+ */
+export type ImageTagRevisionsResponse = Message<"modal.client.ImageTagRevisionsResponse"> & {
+  /**
+   * @generated from field: repeated modal.client.ImageTagRevisionsItem items = 1;
+   */
+  items: ImageTagRevisionsItem[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * @generated from field: string tag = 3;
+   */
+  tag: string;
+
+  /**
+   * @generated from field: string environment_name = 4;
+   */
+  environmentName: string;
+};
+
+/**
+ * Describes the message modal.client.ImageTagRevisionsResponse.
+ * Use `create(ImageTagRevisionsResponseSchema)` to create a new message.
+ */
+export const ImageTagRevisionsResponseSchema: GenMessage<ImageTagRevisionsResponse> = /*@__PURE__*/
+  messageDesc(file_images, 25);
 
