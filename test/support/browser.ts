@@ -1,7 +1,13 @@
-/** A real Chromium, installed when the machine has none, that trusts an authority as its user would have it do: by the NSS database of its home. */
+/**
+ * A real Chromium, installed when the machine has none, that trusts an authority as its user would have it do: by the NSS database of its home.
+ * It reaches one port of the machine's loopback and nothing else. A browser gives up what it is loading whenever an interface of its
+ * network comes or goes, as those of other servers under test do, and speaks to its maker.
+ */
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -19,8 +25,8 @@ export interface OpenBrowser extends AsyncDisposable {
   readonly browser: Browser;
 }
 
-/** @param authority in PEM */
-export async function openBrowser(authority: string): Promise<OpenBrowser> {
+/** @param authority in PEM. @param port of this machine's loopback, the only one that is reached */
+export async function openBrowser(authority: string, port: number): Promise<OpenBrowser> {
   await ensureInstalled();
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), "atoll-browser-"));
@@ -29,10 +35,32 @@ export async function openBrowser(authority: string): Promise<OpenBrowser> {
   // Sandboxes of its own need a user who is not root.
   const args = ["--no-sandbox"];
   const env = { PATH: process.env.PATH ?? "", HOME: home };
-  const browser = await chromium.launch({ executablePath: wanted.chromium, args, env, timeout: actLimitMs });
+  const executablePath = join(home, "chromium");
+  await writeFile(executablePath, script(await relay(stack, home, port), port), { mode: 0o755 });
+  const browser = await chromium.launch({ executablePath, args, env, timeout: actLimitMs });
   stack.defer(() => browser.close());
   const held = stack.move();
   return { browser, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/** The way out of the browser's network namespace. @returns the path of its socket */
+async function relay(stack: AsyncDisposableStack, directory: string, port: number): Promise<string> {
+  const path = join(directory, "relay.sock");
+  const server = createServer({ allowHalfOpen: true }, (browser) => {
+    const target = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    browser.on("error", () => target.destroy()).pipe(target);
+    target.on("error", () => browser.destroy()).pipe(browser);
+  });
+  server.listen(path);
+  stack.defer(() => void server.close());
+  await once(server, "listening");
+  return path;
+}
+
+function script(socket: string, port: number): string {
+  const program = join(import.meta.dirname, "browser-relay.ts");
+  const argv = ["unshare", "--net", "--", process.execPath, program, socket, String(port), wanted.chromium];
+  return `#!/bin/sh\nexec ${argv.map((argument) => `'${argument}'`).join(" ")} "$@"\n`;
 }
 
 async function ensureInstalled(): Promise<void> {

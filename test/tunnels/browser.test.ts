@@ -12,7 +12,10 @@ useServer();
 const waitMs = 120_000;
 let opened: OpenBrowser | undefined;
 before(async () => {
-  opened = await openBrowser(await authorityOf(defaultClient()));
+  // All tunnels of a server have one port.
+  await using sandbox = await newSandbox({ encryptedPorts: [8000] });
+  const port = (await sandbox.tunnels())[8000]?.port ?? 0;
+  opened = await openBrowser(await authorityOf(defaultClient()), port);
 });
 after(() => opened?.[Symbol.asyncDispose]());
 
