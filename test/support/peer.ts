@@ -1,6 +1,7 @@
 /** Machines to talk to: listeners in network namespaces, with addresses that belong to nobody. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { networkInterfaces } from "node:os";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -34,6 +35,17 @@ export async function listen(prefix: readonly string[] = [], abstractName?: stri
   return { port, heard, stop: () => stop(child) };
 }
 
+/** The last byte of a /30 that no peer of a test that runs beside this one has. */
+function freeBase(): number {
+  const taken = new Set(
+    Object.values(networkInterfaces()).flatMap((found) => (found ?? []).map(({ address }) => address)),
+  );
+  const bases = Array.from({ length: 63 }, (_, step) => 4 * ((process.pid + step) % 63));
+  const free = bases.find((base) => !taken.has(`198.51.100.${base + 1}`));
+  if (free === undefined) throw new Error("cannot open another peer: 63 are there");
+  return free;
+}
+
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
@@ -56,7 +68,7 @@ export interface Peer extends Listener {
 export async function openPeer(also: readonly string[] = []): Promise<Peer> {
   const name = `atoll-peer-${process.pid}`;
   const link = `peer${process.pid}`;
-  const base = 4 * (process.pid % 63);
+  const base = freeBase();
   const [hostAddress, address] = [`198.51.100.${base + 1}`, `198.51.100.${base + 2}`];
   const ip = (...argv: string[]) => execFileSync("ip", argv, { stdio: ["ignore", "pipe", "pipe"] });
   // A namespace goes away some time after its name, and would take the link and the host's routes along only then.

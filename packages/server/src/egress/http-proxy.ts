@@ -84,7 +84,8 @@ export class HttpProxy {
     try {
       const upstream = this.#upstream(request, endToEnd(request));
       response.once("close", () => upstream.destroy());
-      upstream.once("error", (error) => refuse(response, error));
+      response.on("error", () => upstream.destroy());
+      upstream.on("error", (error) => refuse(response, error));
       upstream.once("response", (answered) => passAnswer(answered, response));
       request.pipe(upstream);
     } catch (error) {
@@ -98,8 +99,9 @@ export class HttpProxy {
       const headers = { ...endToEnd(request), connection: ["Upgrade"], upgrade: ["websocket"] };
       const upstream = this.#upstream(request, headers);
       client.once("close", () => upstream.destroy());
-      upstream.once("error", (error) => refuseOn(client, error));
+      upstream.on("error", (error) => refuseOn(client, error));
       upstream.once("response", (answered) => {
+        answered.on("error", () => client.destroy());
         client.write(headOf(answered, { ...endToEnd(answered), connection: ["close"] }));
         answered.pipe(client);
       });
@@ -235,13 +237,23 @@ function endToEnd({ headersDistinct }: IncomingMessage): Record<string, string[]
   return Object.fromEntries(handedOn(headersDistinct));
 }
 
+/** A server may answer with what is no answer, such as a status below 100; that is refused like no answer at all. */
 function passAnswer(answered: IncomingMessage, response: ServerResponse): void {
+  answered.on("error", () => response.destroy());
+  try {
+    beginAnswer(answered, response);
+    answered.pipe(response);
+  } catch (error) {
+    answered.destroy();
+    refuse(response, error);
+  }
+}
+
+function beginAnswer(answered: IncomingMessage, response: ServerResponse): void {
   response.sendDate = false;
   for (const [name, values] of handedOn(answered.headersDistinct)) response.setHeader(name, values);
   response.writeHead(answered.statusCode ?? 502, answered.statusMessage);
   response.flushHeaders();
-  answered.on("error", () => response.destroy());
-  answered.pipe(response);
 }
 
 function headOf({ statusCode, statusMessage }: IncomingMessage, headers: Record<string, readonly string[]>): string {

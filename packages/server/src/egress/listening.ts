@@ -12,6 +12,7 @@ export async function listening(server: Server, port: number): Promise<void> {
         server.once("error", reject);
         server.listen({ host: "0.0.0.0", port, backlog: 1024 }, () => {
           server.off("error", reject);
+          server.on("error", () => undefined); // a connection that could not be taken is one that is not there
           resolve();
         });
       }),
