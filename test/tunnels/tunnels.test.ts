@@ -54,6 +54,25 @@ eachIsolation((isolation) => {
     for await (const line of process.stdout) if (line === "up") break;
   });
 
+  test("blocking the network ends the tunnels' connections and lets nobody in, until it is open again", async () => {
+    const [plainHost, plainPort] = (await tunnel(9000)).tcpSocket;
+    const inside = tcpConnect(plainPort, plainHost);
+    inside.on("error", () => undefined);
+    inside.write("ping");
+    assert.equal(String((await once(inside, "data"))[0]), "ping");
+    const ended = once(inside, "close");
+    await sandbox().updateNetworkPolicy({ blockNetwork: true });
+    await ended;
+    const page = await get(ca, (await tunnel(8000)).url);
+    assert.equal(page.status, 403);
+    assert.match(page.text, /its network is blocked/);
+    const late = tcpConnect(plainPort, plainHost);
+    late.on("error", () => undefined);
+    await once(late, "close");
+    await sandbox().updateNetworkPolicy({});
+    assert.equal((await get(ca, (await tunnel(8000)).url)).status, 200);
+  });
+
   test("a page is fetched through a tunnel, whose name nobody can guess", async () => {
     const { url, host, port, tlsSocket } = await tunnel(8000);
     assert.match(host, /^[a-z2-7]{26}\.localhost$/);

@@ -197,6 +197,7 @@ export class Sandboxes {
     if (row.holder) await live.setNetwork(row.holder, policy);
     row.networkPolicy = networkPolicyOf(policy);
     live.save();
+    await this.#context.tunnels.obeyPolicy(live);
     return this.get(id);
   }
 

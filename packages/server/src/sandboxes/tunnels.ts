@@ -9,4 +9,6 @@ export interface Tunnels {
    * sandbox lives on without it. Never rejects.
    */
   reopen(live: LiveSandbox, signal: AbortSignal): Promise<void>;
+  /** Once the row has another network policy: a blocked sandbox lets nobody in, and its tunnels' connections end. */
+  obeyPolicy(live: LiveSandbox): Promise<void>;
 }

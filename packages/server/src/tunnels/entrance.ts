@@ -46,10 +46,15 @@ export class Entrance {
     });
   }
 
+  /** Ends the connections of all who are inside. */
+  cut(): void {
+    for (const client of this.#clients) client.destroy();
+  }
+
   shut(): void {
     this.over.abort();
     for (const server of this.plain.values()) server.close();
-    for (const client of this.#clients) client.destroy();
+    this.cut();
   }
 }
 

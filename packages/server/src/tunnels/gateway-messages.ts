@@ -21,6 +21,8 @@ export interface Plan {
   /** Addresses that may come, as CIDRs; all when absent. */
   readonly ranges?: readonly string[] | undefined;
   readonly tunnels: readonly { readonly label: string; readonly port: number }[];
+  /** Nobody gets in, and whoever is inside is cut off. */
+  readonly isBlocked: boolean;
   /** Ports whose services speak HTTP/2. */
   readonly h2Ports: readonly number[];
   /** Label of its door: the way in for connect tokens. */
@@ -39,13 +41,13 @@ export interface Figures {
   readonly lateMs: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 
-export type RefusalReason = "unknown" | "not_allowed" | "limit" | "nothing_listens" | "handshake";
+export type RefusalReason = "unknown" | "not_allowed" | "blocked" | "limit" | "nothing_listens" | "handshake";
 
 /** By name, with what is asked and what is answered. */
 export interface Asks {
   /** @returns the port */
   readonly listen: { readonly give: { readonly port: number }; readonly take: number };
-  /** Takes the place of an earlier plan for the sandbox; connections stay. */
+  /** Takes the place of an earlier plan for the sandbox; connections stay unless it is blocked. */
   readonly open: { readonly give: Plan; readonly take: undefined };
   /** @param wanted the machine's port, or 0 for any. @returns the machine's port */
   readonly openPlain: {

@@ -8,7 +8,7 @@ import { Entrance } from "./entrance.ts";
 import type { Figures, Plan, RefusalReason } from "./gateway-messages.ts";
 import { firstBytes, pass, reach } from "./passage.ts";
 import { isHttp, type Refusal, refuse } from "./refusal.ts";
-import { full, notAllowed, nothingListens, unknown } from "./refusals.ts";
+import { blocked, full, notAllowed, nothingListens, unknown } from "./refusals.ts";
 import type { ServerNames } from "./server-names.ts";
 import { Traffic } from "./traffic.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
@@ -75,10 +75,11 @@ export class Gateway {
     return portOf(this.#server);
   }
 
-  /** Takes the place of an earlier plan for the sandbox; connections stay. */
+  /** Takes the place of an earlier plan for the sandbox; connections stay unless it is blocked. */
   open(plan: Plan): void {
     const known = this.#entrances.get(plan.sandboxId);
     if (known) known.plan = plan;
+    if (plan.isBlocked) known?.cut();
     const entrance = known ?? new Entrance(plan, this.#options.changed);
     this.#entrances.set(plan.sandboxId, entrance);
     this.#doors.set(plan.door, entrance);
@@ -98,8 +99,8 @@ export class Gateway {
     const way = { entrance, address: entrance.plan.address, port, isH2: false, needsToken: false };
     const server = createTcpServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
       if (!this.#keep(socket)) return;
-      if (!entrance.isAllowed(socket)) {
-        this.#traffic.refused("not_allowed");
+      if (entrance.plan.isBlocked || !entrance.isAllowed(socket)) {
+        this.#traffic.refused(entrance.plan.isBlocked ? "blocked" : "not_allowed");
         socket.destroy();
       } else if (this.#hasRoom(entrance, socket)) void this.#carry(socket, way, false);
     });
@@ -172,6 +173,7 @@ export class Gateway {
     const way = this.#wayTo(String((client as { servername?: unknown }).servername || ""));
     if (!way) return void this.#refuse(client, "unknown", unknown);
     const { entrance } = way;
+    if (entrance.plan.isBlocked) return void this.#refuse(client, "blocked", blocked);
     if (!entrance.isAllowed(client))
       return void this.#refuse(client, "not_allowed", notAllowed(client.remoteAddress ?? ""));
     if (!this.#hasRoom(entrance, client)) return;

@@ -7,6 +7,12 @@ export const unknown: Refusal = {
   hint: "Its sandbox may have ended. Ask for its present address with sandbox.tunnels().",
 };
 
+export const blocked: Refusal = {
+  status: 403,
+  message: "cannot let anybody into this sandbox: its network is blocked",
+  hint: "Let it out again with updateNetworkPolicy.",
+};
+
 export function notAllowed(address: string): Refusal {
   const hint = "Add it to the sandbox's inboundCidrAllowlist.";
   return { status: 403, message: `cannot let ${address} into this sandbox`, hint };

@@ -6,7 +6,7 @@ import type { Figures, RefusalReason } from "./gateway-messages.ts";
 export class Traffic {
   readonly #open = new Set<Socket>();
   readonly #delay = monitorEventLoopDelay({ resolution: 10 });
-  readonly #refused = { unknown: 0, not_allowed: 0, limit: 0, nothing_listens: 0, handshake: 0 };
+  readonly #refused = { unknown: 0, not_allowed: 0, blocked: 0, limit: 0, nothing_listens: 0, handshake: 0 };
   #accepted = 0;
   #received = 0;
   #sent = 0;

@@ -71,6 +71,11 @@ export class Tunnels implements CoreTunnels {
     }
   }
 
+  async obeyPolicy(live: LiveSandbox): Promise<void> {
+    const { address } = live.row.holder ?? {};
+    if (address !== undefined && this.#reached.has(live.id)) await this.#openIn(await this.#open(), live, address);
+  }
+
   /** @throws AtollError not_found, sandbox_finished, timeout */
   async list(sandboxes: Sandboxes, id: string, timeoutMs: number, signal: AbortSignal): Promise<Tunnel[]> {
     const waiting = sandboxes.live(id);
@@ -168,6 +173,7 @@ export class Tunnels implements CoreTunnels {
       sandboxId: live.id,
       address,
       ranges: spec.inboundCidrAllowlist,
+      isBlocked: live.row.networkPolicy.blockNetwork ?? false,
       tunnels: portsOf(live).map((port) => ({ label: this.#label(live.id, port), port })),
       h2Ports: spec.h2Ports ?? [],
       door: this.#label(live.id, undefined),

@@ -67,7 +67,14 @@ async function service(t: TestContext, act: (socket: Socket) => void): Promise<n
 
 function planFor(sandboxId: string, port: number): Plan {
   const tunnels = [{ label: labelOf(key, sandboxId, port), port }];
-  return { sandboxId, address: "127.0.0.1", tunnels, h2Ports: [], door: labelOf(key, sandboxId, undefined) };
+  return {
+    sandboxId,
+    address: "127.0.0.1",
+    isBlocked: false,
+    tunnels,
+    h2Ports: [],
+    door: labelOf(key, sandboxId, undefined),
+  };
 }
 
 async function answered(socket: TLSSocket, text: string): Promise<string> {
