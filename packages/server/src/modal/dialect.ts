@@ -28,6 +28,7 @@ import { execRpcs } from "./router/exec.ts";
 import { networkRpcs } from "./router/network.ts";
 import { snapshotRpcs } from "./router/snapshots.ts";
 import { routerStdioRpcs } from "./router/stdio.ts";
+import { routerVolumeRpcs } from "./router/volumes.ts";
 
 /** Every call that the official clients of Modal make, by service: who may make it, and what answers it. */
 export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHeaders) => void): AnswerOptions["find"] {
@@ -56,6 +57,7 @@ export function modalDialect(core: Core, checkOrigin: (headers: IncomingHttpHead
     ...routerStdioRpcs(core),
     ...networkRpcs(core),
     ...snapshotRpcs(core),
+    ...routerVolumeRpcs(core),
   };
   return (path, call) => {
     const authority = call.metadata[":authority"];
