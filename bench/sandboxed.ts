@@ -4,9 +4,13 @@ import { type Isolation, Sandbox } from "@atoll/sdk";
 const leastBytes = 64 * 1024 ** 2;
 
 /** Milliseconds from the call to the first byte of the new sandbox's command. The sandbox is waited for. */
-export async function createToFirstByte(argv: readonly string[], isolation: Isolation): Promise<number> {
+export async function createToFirstByte(
+  argv: readonly string[],
+  isolation: Isolation,
+  image?: string,
+): Promise<number> {
   const began = performance.now();
-  const sandbox = await Sandbox.create([...argv], { isolation });
+  const sandbox = await Sandbox.create([...argv], { isolation, ...(image !== undefined && { image }) });
   const elapsed = await firstByteOf(sandbox.stdout.toReadableStream(), began);
   await sandbox.wait();
   return elapsed;
