@@ -4,11 +4,11 @@
  * to the machine what is removed (`discard`). No disk outlives its launcher, so that file is never mounted a second time.
  */
 import { constants } from "node:fs";
-import { chmod, copyFile, mkdir, readFile, rm, statfs, truncate, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, readFile, rm, statfs, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../error.ts";
 import type { Launcher } from "../launcher/client.ts";
-import { devicesBelow, loopDevice } from "./loop-devices.ts";
+import { loopDevice, loopDevices } from "./loop-devices.ts";
 
 /** The file system below, one of our own in a file, or a file system without reflinks. */
 export type DiskStoreKind = "reflinks" | "image" | "plain";
@@ -79,7 +79,9 @@ export async function canClone(directory: string): Promise<boolean> {
 /** @returns why it cannot be */
 async function mountImage(launcher: Launcher, store: string, signal: AbortSignal): Promise<string | undefined> {
   const directory = disksDirectory(store);
-  if ((await devicesBelow(directory)).length > 0)
+  const left = (await readdir(directory)).map((name) => join(directory, name));
+  const attached = await loopDevices();
+  if (left.some((disk) => attached.has(disk)))
     return "sandboxes of an earlier server have their disks in the directory";
   const { bsize, blocks, bavail } = await statfs(store);
   if (bsize * bavail < leastFreeBytes) return "less than 1 GiB is free";
@@ -89,6 +91,8 @@ async function mountImage(launcher: Launcher, store: string, signal: AbortSignal
     if (ended.exitCode !== 0) throw new Error(`${argv[0]} failed: ${ended.stderr.trim().split("\n").at(-1)}`);
   };
   try {
+    // What the mount would hide: no sandbox has it any more.
+    await Promise.all(left.map((disk) => rm(disk, { force: true })));
     await writeFile(image, "", { mode: 0o600 });
     await truncate(image, Math.min(bsize * blocks, mostImageBytes));
     await run([...mkfs, image]);
