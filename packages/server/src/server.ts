@@ -59,6 +59,7 @@ import type { StateDirectory } from "./state-directory.ts";
 import { openSqlite } from "./store/sqlite.ts";
 import { Tokens } from "./tokens/tokens.ts";
 import { tunnelKey } from "./tunnels/labels.ts";
+import { withinOpenFiles } from "./tunnels/tunnel-config.ts";
 import { Tunnels } from "./tunnels/tunnels.ts";
 import { backgroundCommits } from "./volumes/background.ts";
 import { VolumeMounts } from "./volumes/mounts.ts";
@@ -104,7 +105,13 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
   const store = openSqlite(state.database);
   const key = secretKey(config.secretKey, state.path);
   const seal = sealWith(key);
-  const tunnels = new Tunnels({ config: config.tunnels, stateDirectory: state.path, key: tunnelKey(key), log });
+  const machine = thisMachine(readFileSync("/proc/self/limits", "utf8"));
+  const tunnels = new Tunnels({
+    config: withinOpenFiles(config.tunnels, machine.openFiles),
+    stateDirectory: state.path,
+    key: tunnelKey(key),
+    log,
+  });
   const secrets = new Secrets(store, seal);
   const tokens = new Tokens(store);
   const apps = new Apps(store);
@@ -154,7 +161,7 @@ export async function startServer(parts: Parts): Promise<RunningServer> {
     seal,
     identity,
     gpus,
-    machine: thisMachine(readFileSync("/proc/self/limits", "utf8")),
+    machine,
     creations,
     pool,
     tunnels,

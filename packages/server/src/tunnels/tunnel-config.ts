@@ -15,6 +15,9 @@ export interface TunnelConfig {
   readonly maxSandboxConnections: number;
 }
 
+/** For sandboxes' sockets, the API, and files. */
+const reservedFiles = 4000;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws Error that names the variable or the file */
@@ -28,6 +31,16 @@ export function tunnelConfig(
   const certificate = certificateFiles(env);
   if (certificate) readPair(certificate, domain);
   return { ...given, domain, certificate };
+}
+
+/** Pure: connections take two descriptors each, and never those that the rest of the server needs. */
+export function withinOpenFiles(config: TunnelConfig, openFiles: number): TunnelConfig {
+  const most = Math.floor((openFiles - Math.min(reservedFiles, openFiles / 2)) / 2);
+  return {
+    ...config,
+    maxConnections: Math.min(config.maxConnections, most),
+    maxSandboxConnections: Math.min(config.maxSandboxConnections, most),
+  };
 }
 
 function certificateFiles(env: Environment): CertificateFiles | undefined {

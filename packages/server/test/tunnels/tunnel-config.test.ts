@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { Authority } from "../../src/certificates/authority.ts";
 import { newKey } from "../../src/certificates/certificate.ts";
 import { configFrom } from "../../src/config.ts";
+import { withinOpenFiles } from "../../src/tunnels/tunnel-config.ts";
 import { temporaryDirectory } from "../support/state.ts";
 
 test("a certificate and a key that fit each other and the domain are taken", (t) => {
@@ -26,6 +27,19 @@ test("a wrong certificate, key or domain is refused in words that say which and 
   refused({ ATOLL_TUNNEL_CONNECTIONS: "0" }, /^cannot use ATOLL_TUNNEL_CONNECTIONS=0/);
   writeFileSync(key, newKey());
   refused({}, /key\.pem for tunnels: it is not the key of the certificate in .*chain\.pem/);
+});
+
+test("connections leave the rest of the server its files", () => {
+  const { tunnels } = configFrom({});
+  for (const [openFiles, most] of [
+    [1_048_576, 8000],
+    [20_000, 8000],
+    [10_000, 3000],
+    [1024, 256],
+  ] as const) {
+    const { maxConnections, maxSandboxConnections } = withinOpenFiles(tunnels, openFiles);
+    assert.deepEqual([maxConnections, maxSandboxConnections], [most, Math.min(most, 4000)]);
+  }
 });
 
 function filesFor(t: Parameters<typeof temporaryDirectory>[0], name: string) {
