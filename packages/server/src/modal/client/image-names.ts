@@ -16,7 +16,7 @@ import {
   ImageTagRevisionsResponseSchema,
 } from "../generated/images_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
-import { StatusError } from "../grpc/status.ts";
+import { StatusError, unlessUsed } from "../grpc/status.ts";
 import { imageIdOf, imageOf } from "../ids.ts";
 import { madeScope, scopeOf } from "../scope.ts";
 
@@ -29,7 +29,9 @@ export function imageNameRpcs(core: Core): Rpcs {
       return { imageId, metadata: {} };
     }),
     ImageDelete: unary(ImageDeleteRequestSchema, EmptySchema, async ({ imageId }) => {
-      await orNotFound(`No Image with ID ${imageId}`, () => catalogue.remove(catalogue.view(imageOf(imageId)).id));
+      await orNotFound(`No Image with ID ${imageId}`, () =>
+        unlessUsed(() => catalogue.remove(catalogue.view(imageOf(imageId)).id)),
+      );
       return {};
     }),
     ImagePublish: unary(ImagePublishRequestSchema, ImagePublishResponseSchema, async (request) => {

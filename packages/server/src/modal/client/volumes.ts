@@ -19,7 +19,7 @@ import {
   VolumeRenameRequestSchema,
 } from "../generated/volumes_pb.ts";
 import { type Rpcs, unary } from "../grpc/rpc.ts";
-import { StatusError } from "../grpc/status.ts";
+import { StatusError, unlessUsed } from "../grpc/status.ts";
 import { madeScope, namesOf, type Scope, scopeOf } from "../scope.ts";
 
 /** ObjectCreationType */
@@ -73,7 +73,7 @@ export function volumeRpcs(core: Core): Rpcs {
       return {};
     }),
     VolumeDelete: unary(VolumeDeleteRequestSchema, EmptySchema, async ({ volumeId }) => {
-      await volumes.remove(volumeId);
+      await unlessUsed(() => volumes.remove(volumeId));
       return {};
     }),
     VolumeCommit: unary(VolumeCommitRequestSchema, VolumeCommitResponseSchema, ({ volumeId }, { signal }) =>

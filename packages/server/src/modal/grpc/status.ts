@@ -61,6 +61,16 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   file_exists: grpcCodes.alreadyExists,
 };
 
+/** Runs what may be refused because something is in use, which is no matter of names that are taken. */
+export async function unlessUsed(act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    if (!(error instanceof AtollError) || error.code !== "conflict") throw error;
+    throw new StatusError("failedPrecondition", statusOf(error).message);
+  }
+}
+
 /** Any failure as the status of a call. */
 export function statusOf(error: unknown): GrpcStatus {
   if (error instanceof StatusError) return error;
