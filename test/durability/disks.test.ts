@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { readdirSync, statfsSync } from "node:fs";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Image, Sandbox } from "@atoll/sdk";
 import { type Daemon, daemon, endOf, processesIn, until } from "../support/daemon.ts";
 import { isolationLevels, shell } from "../support/isolation.ts";
+import { free, smallMachine } from "../support/small-machine.ts";
 import { assertOneInstant, writing } from "../support/writers.ts";
 
 const run = promisify(execFile);
@@ -115,27 +115,6 @@ function killNow(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
-}
-
-/** A file system that a test may fill. */
-async function smallMachine(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "atoll-m-"));
-  await chmod(directory, 0o711);
-  const [file, point] = [join(directory, "machine.ext4"), join(directory, "m")];
-  await run("truncate", ["--size=2500M", file]);
-  await run("mkfs.ext4", ["-q", "-F", file]);
-  await run("mkdir", [point]);
-  await run("mount", ["-o", "loop", file, point]);
-  t.after(async () => {
-    await run("umount", ["--lazy", point]);
-    await rm(directory, { recursive: true });
-  });
-  return point;
-}
-
-function free(directory: string): number {
-  const { bavail, bsize } = statfsSync(directory);
-  return bavail * bsize;
 }
 
 function disks({ directory, launcherPid }: Daemon): string[] {
