@@ -5,33 +5,36 @@ import { join } from "node:path";
 import { App, Sandbox } from "@atoll/sdk";
 
 const app = await App.lookup("examples", { createIfMissing: true });
-await using sandbox = await Sandbox.create({ app });
 
-const file = await sandbox.open("/tmp/test.txt", "w");
-await file.write("Hello, Sandbox!\n");
-await file.close();
+for (const isolation of ["gvisor", "container"] as const) {
+  await using sandbox = await Sandbox.create({ app, isolation });
 
-const process = await sandbox.exec("cat", "/tmp/test.txt");
-console.log((await process.stdout.read()).trim());
+  const file = await sandbox.open("/tmp/test.txt", "w");
+  await file.write("Hello, Sandbox!\n");
+  await file.close();
 
-await using log = await sandbox.open("/tmp/log.txt", "a+");
-await log.write("one\ntwo\n");
-await log.seek(0);
-for await (const line of log) console.log("line:", line.trim());
+  const process = await sandbox.exec("cat", "/tmp/test.txt");
+  console.log((await process.stdout.read()).trim());
 
-await sandbox.fs.writeText("/srv/site/index.html", "<h1>Hi</h1>");
-for (const { path, type, size } of await sandbox.fs.list("/srv", { recursive: true })) {
-  console.log(path, type, type === "file" ? size : "");
-}
+  await using log = await sandbox.open("/tmp/log.txt", "a+");
+  await log.write("one\ntwo\n");
+  await log.seek(0);
+  for await (const line of log) console.log("line:", line.trim());
 
-const directory = await mkdtemp(join(tmpdir(), "atoll-example-"));
-await sandbox.fs.copyToLocal("/srv/site", directory);
-console.log(await readFile(join(directory, "index.html"), "utf8"));
-await rm(directory, { recursive: true });
+  await sandbox.fs.writeText("/srv/site/index.html", "<h1>Hi</h1>");
+  for (const { path, type, size } of await sandbox.fs.list("/srv", { recursive: true })) {
+    console.log(path, type, type === "file" ? size : "");
+  }
 
-await using events = await sandbox.fs.watch("/srv", { recursive: true, types: ["rename"] });
-await sandbox.fs.rename("/srv/site/index.html", "/srv/site/old.html");
-for await (const { type, from, path } of events) {
-  console.log(type, from, "to", path);
-  break;
+  const directory = await mkdtemp(join(tmpdir(), "atoll-example-"));
+  await sandbox.fs.copyToLocal("/srv/site", directory);
+  console.log(await readFile(join(directory, "index.html"), "utf8"));
+  await rm(directory, { recursive: true });
+
+  await using events = await sandbox.fs.watch("/srv", { recursive: true, types: ["rename"] });
+  await sandbox.fs.rename("/srv/site/index.html", "/srv/site/old.html");
+  for await (const { type, from, path } of events) {
+    console.log(type, from, "to", path);
+    break;
+  }
 }

@@ -3,13 +3,16 @@ import { App, Image, Sandbox } from "@atoll/sdk";
 
 const app = await App.lookup("my-app", { createIfMissing: true });
 const image = Image.debianSlim().aptInstall("make").pipInstall("numpy", "pandas", "pytest");
-await using sandbox = await Sandbox.create("python3", { app, image, pty: true });
 
-sandbox.stdin.write("import numpy as np, pandas as pd\n");
-sandbox.stdin.write("print('the answer is', np.arange(4).sum() * 7)\n");
-sandbox.stdin.write("print(pd.DataFrame({'a': [1, 2]})['a'].mean())\n");
-sandbox.stdin.write("exit()\n");
-await sandbox.stdin.drain();
+for (const isolation of ["gvisor", "container"] as const) {
+  await using sandbox = await Sandbox.create("python3", { app, image, isolation, pty: true });
 
-console.log(await sandbox.stdout.read());
-console.log("exit code:", (await sandbox.wait()).returncode);
+  sandbox.stdin.write("import numpy as np, pandas as pd\n");
+  sandbox.stdin.write("print('the answer is', np.arange(4).sum() * 7)\n");
+  sandbox.stdin.write("print(pd.DataFrame({'a': [1, 2]})['a'].mean())\n");
+  sandbox.stdin.write("exit()\n");
+  await sandbox.stdin.drain();
+
+  console.log(await sandbox.stdout.read());
+  console.log(isolation, "exit code:", (await sandbox.wait()).returncode);
+}

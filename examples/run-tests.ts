@@ -14,13 +14,16 @@ const image = Image.debianSlim().aptInstall("make").pipInstall("numpy", "pandas"
 await using project = await Volume.ephemeral();
 await project.batch({ "tests/test_sum.py": tests });
 
-const sandbox = await Sandbox.create("python3", "-m", "pytest", "-v", "-p", "no:cacheprovider", {
-  app,
-  image,
-  workdir: "/project/tests",
-  volumes: { "/project": project.readOnly() },
-  timeoutMs: 600_000,
-});
-const { returncode } = await sandbox.wait();
-console.log("Test output:", await sandbox.stdout.read());
-console.log("Exit code:", returncode);
+for (const isolation of ["gvisor", "container"] as const) {
+  const sandbox = await Sandbox.create("python3", "-m", "pytest", "-v", "-p", "no:cacheprovider", {
+    app,
+    isolation,
+    image,
+    workdir: "/project/tests",
+    volumes: { "/project": project.readOnly() },
+    timeoutMs: 600_000,
+  });
+  const { returncode } = await sandbox.wait();
+  console.log(isolation, "test output:", await sandbox.stdout.read());
+  console.log(isolation, "exit code:", returncode);
+}

@@ -17,14 +17,16 @@ const expected: { readonly [program: string]: string | RegExp } = {
   build:
     "gvisor Build successful: building\ncontainer Build successful: make: Nothing to be done for 'all'.\nHello, make!\n",
   "cidr-allowlist": /^cannot connect: (Network is unreachable|No route to host)\n\nmay reach: nothing\n$/,
-  configuration: "test 6 4\n\n0.5 cores, 256 MiB\n",
+  configuration: "gvisor test 6 4\n\n0.5 cores, 256 MiB\ncontainer test 6 4\n\n0.5 cores, 256 MiB\n",
   detach: "first handle: line 1\nfirst handle: line 2\nsecond handle: line 3\nsecond handle: line 4\n",
   "domain-allowlist":
     /^no such name\ncannot reach 192.0.2.1: only names are allowed\n.*\n\ntcp 192.0.2.1 80 refused\ndns example.net 53 refused\n$/,
   exec: "exit code: 0\nfrom the first\n\nexit code: 3\n",
   "exec-timeout": "Command timed out with exit code 124\nstill here\n\n",
   files:
-    "Hello, Sandbox!\nline: one\nline: two\n/srv/site directory \n/srv/site/index.html file 11\n<h1>Hi</h1>\nrename /srv/site/index.html to /srv/site/old.html\n",
+    "Hello, Sandbox!\nline: one\nline: two\n/srv/site directory \n/srv/site/index.html file 11\n<h1>Hi</h1>\nrename /srv/site/index.html to /srv/site/old.html\n".repeat(
+      2,
+    ),
   "opening-ports": /^https:\/\/[a-z2-7]{26}\.localhost:\d+\nhas a label: true\n$/,
   hello: "Hello, world!\n\n",
   image: /^workdir \/app\nadd .*\/image\.ts to \/app\nrun wc -l .*\nbuilt in \d+ ms\nhello, 16 lines\n\n$/,
@@ -32,9 +34,11 @@ const expected: { readonly [program: string]: string | RegExp } = {
   jupyter: /^Jupyter URL: https:\/\/[a-z2-7]{26}\.localhost:\d+\/tree\?token=\S{36}\n$/,
   poll: "Still running\nCompleted with 0\n",
   "private-network": "the worker: HTTP/1.0 200 OK\na stranger: does not reach it\n",
-  "python-repl": /the answer is 42[\s\S]*\n1\.5[\s\S]*\nexit code: 0\n$/,
+  "python-repl":
+    /the answer is 42[\s\S]*\n1\.5[\s\S]*\ngvisor exit code: 0\n[\s\S]*the answer is 42[\s\S]*\n1\.5[\s\S]*\ncontainer exit code: 0\n$/,
   readiness: "status: 200\n\n",
-  "run-tests": /test_sum PASSED[\s\S]*test_wrong FAILED[\s\S]*1 failed, 1 passed[\s\S]*\nExit code: 1\n$/,
+  "run-tests":
+    /^gvisor[\s\S]*test_sum PASSED[\s\S]*test_wrong FAILED[\s\S]*1 failed, 1 passed[\s\S]*\ncontainer[\s\S]*1 failed, 1 passed[\s\S]*\ncontainer exit code: 1\n$/,
   snapshot: "shared left\nshared right\n",
   stderr: "stdout: \nstderr: error\n\n",
   stdin: "apple\nfig\npear\n\n",
