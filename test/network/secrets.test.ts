@@ -134,6 +134,17 @@ test("after a restart the secret goes on, and one that was deleted is said to be
   assert.equal(spawnSync("grep", ["-rlaF", value, server.directory, ...kept], { encoding: "utf8" }).stdout, "");
 });
 
+test("the command line allows names and puts secrets in too", async () => {
+  await server.client.request("putSecret", { params: { name: "cli" }, body: { values: { KEY: "from-cli" } } });
+  const { stdout } = await server.atoll(
+    ...["run", "--isolation", "container", "--allow-domain", "api.example.com"],
+    ...["--inject-secret", "api.example.com=cli:X-Key: <{{KEY}}>"],
+    ...["--", "curl", "-sS", "https://api.example.com/cli"],
+  );
+  assert.equal(JSON.parse(stdout).headers["x-key"], "<from-cli>");
+  await assert.rejects(server.atoll("run", "--inject-secret", "nonsense", "--", "true"), /cannot read "nonsense"/);
+});
+
 test("what cannot be is refused by name, before anything starts", async () => {
   const refused = async (secret: object, message: RegExp) =>
     assert.rejects(

@@ -155,13 +155,14 @@ export class HttpProxy {
     });
   }
 
-  /** @throws Refused */
+  /** Those that hold now, which may be newer than the connection. @throws Refused */
   #secretHeaders({ address, rule }: Visitor, target: Target, method: string | undefined): HeaderRule["headers"] {
     if (rule === undefined) return {};
+    const { secret, headers } = this.#door.ruleFor(address, target) ?? rule;
     if (method === "TRACE") throw refusals.traced;
-    if (rule.headers === undefined) throw refusals.secretGone(rule.secret);
-    this.#door.secretUsed(address, target, rule.secret);
-    return rule.headers;
+    if (headers === undefined) throw refusals.secretGone(secret);
+    this.#door.secretUsed(address, target, secret);
+    return headers;
   }
 
   #asked({ port, within }: Visitor, { url = "", headersDistinct }: IncomingMessage): Asked {
