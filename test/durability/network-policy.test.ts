@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { Sandbox } from "@atoll/sdk";
-import { daemon, until } from "../support/daemon.ts";
+import { Sandbox, type SandboxCreateOptions } from "@atoll/sdk";
+import { daemon, endOf, until } from "../support/daemon.ts";
 import { isolationLevels, python } from "../support/isolation.ts";
 import { openPeer } from "../support/peer.ts";
 
@@ -38,6 +38,37 @@ test("policies hold while the daemon is dead and after it, can be changed then, 
     const { joined, open } = gatewaySets(server.launcherPid);
     return joined === open;
   });
+});
+
+test("a launcher that is killed in the middle of changes and of making slots leaves nothing half done to the next one", async (t) => {
+  const server = await daemon(t, { ATOLL_READY_SLOTS: "4", ATOLL_POOL: "0" });
+  const { client } = server;
+  const create = (options: SandboxCreateOptions) => Sandbox.create({ client, isolation: "container", ...options });
+  const changing = await create({ network: "team" });
+  const before = server.launcherPid;
+  const ranges = (step: number) => Array.from({ length: 200 }, (_, each) => `10.${step}.${each}.0/24`);
+  const changes = Array.from({ length: 8 }, (_, step) =>
+    changing.updateNetworkPolicy({ outboundCidrAllowlist: ranges(step) }),
+  );
+  const creations = Array.from({ length: 4 }, () => create({ network: "team", blockNetwork: true }));
+  const done = Promise.allSettled([...changes, ...creations]);
+  await Promise.race(changes);
+  process.kill(before, "SIGKILL");
+  await server.ended();
+  await server.start();
+  await done; // whatever became of each
+  assert.equal((await endOf(changing)).kind, "lost");
+  const blocked = await create({ blockNetwork: true, timeoutMs: 600_000 });
+  const member = await create({ network: "team", timeoutMs: 600_000 });
+  assert.notEqual(server.launcherPid, before);
+  assert.equal((await python(blocked, attempts(9, ["192.0.2.1"]))).stdout, "no\n");
+  for (const sandbox of [blocked, member]) await sandbox.terminate();
+  for await (const sandbox of Sandbox.list({ client })) await sandbox.terminate();
+  await until("the gateway has nothing of them", () => {
+    const { allowed, members, joined, open } = gatewaySets(server.launcherPid);
+    return allowed === 0 && members === 0 && joined === open;
+  });
+  assert.deepEqual(await server.gc(), []);
 });
 
 function attempts(port: number, addresses: readonly string[]): string {

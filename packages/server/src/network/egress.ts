@@ -19,7 +19,7 @@ export interface EgressOptions {
 }
 
 const program = fileURLToPath(new URL("../egress/main.ts", import.meta.url));
-const startLimitMs = 20_000;
+const startLimitMs = 60_000;
 const answerLimitMs = 20_000;
 const restartMs = 500;
 const sigkill = 9;

@@ -13,7 +13,7 @@ import { gatewayRules } from "../../src/network/rules.ts";
 const slots = 500;
 const rangesEach = 20;
 
-test("500 slots have policies of their own, which one after another takes over, and leave other tables alone", async (t) => {
+test("500 slots have policies and private networks of their own, which one after another takes over, and leave other tables alone", async (t) => {
   const namespace = `atoll-sets-${process.pid}`;
   const directory = mkdtempSync(join(tmpdir(), "atoll-sets-"));
   execFileSync("ip", ["netns", "add", namespace]);
@@ -44,20 +44,25 @@ test("500 slots have policies of their own, which one after another takes over, 
   const load = () => NetworkPolicies.load(launcher, join(directory, "sets.json"), AbortSignal.timeout(30_000));
   const policies = await load();
   const names = Array.from({ length: slots }, (_, index) => `slot${index}`);
-  const policy = (slot: number, step: number) =>
-    outbound({
+  const policy = (slot: number, step: number) => ({
+    ...outbound({
       outboundCidrAllowlist: Array.from(
         { length: rangesEach },
         (_, each) => `10.${(slot + step) % 256}.${2 * each}.0/24`,
       ),
-    });
-  const allowed = async () =>
-    (await run(["nft", "list", "set", "inet", "atoll", "allowed"])).stdout.split('"slot').length - 1;
+    }),
+    network: 1 + (slot % 50),
+  });
+  const count = async (kind: string, name: string) =>
+    (await run(["nft", "list", kind, "inet", "atoll", name])).stdout.split('"slot').length - 1;
+  const allowed = () => count("set", "allowed");
+  const networks = async () => [await count("map", "network"), await count("set", "members")];
 
   const earlier = runs;
   await Promise.all(names.map((name, index) => policies.set(name, policy(index, 0))));
   assert.equal(runs - earlier, 1, "asked for together, they are one transaction");
   assert.equal(await allowed(), slots * rangesEach);
+  assert.deepEqual(await networks(), [slots, slots]);
 
   const next = await load();
   const since = runs;
@@ -67,5 +72,6 @@ test("500 slots have policies of their own, which one after another takes over, 
   assert.equal(await allowed(), slots * rangesEach);
   await Promise.all(names.map((name) => next.set(name, open)));
   assert.equal(await allowed(), 0);
+  assert.deepEqual(await networks(), [0, 0]);
   assert.equal(await others(), untouched);
 });
