@@ -28,7 +28,7 @@ export class BareFiles implements Disposable {
   }
 
   copy(): number {
-    return this.#timed((path) => run("cp", "--archive", join(this.#root, "upper"), path));
+    return this.#timed((path) => run("cp", "--archive", "--reflink=never", join(this.#root, "upper"), path));
   }
 
   clone(): number {

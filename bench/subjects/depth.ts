@@ -1,4 +1,5 @@
-import { Image } from "@atoll/sdk";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ConflictError, Image } from "@atoll/sdk";
 import type { Bench } from "../bench.ts";
 import { createToFirstByte } from "../sandboxed.ts";
 
@@ -22,7 +23,19 @@ export async function measure(bench: Bench): Promise<void> {
       });
     }
   } finally {
-    for (const { id } of images) await Image.delete(id);
+    for (const { id } of images) await removeUnused(id);
+  }
+}
+
+/** Its last sandboxes are being removed. */
+async function removeUnused(id: string): Promise<void> {
+  for (;;) {
+    try {
+      return await Image.delete(id);
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      await sleep(lookMs);
+    }
   }
 }
 
@@ -33,7 +46,7 @@ async function imageOf(depth: number): Promise<{ readonly id: string }> {
   const { id } = await image.build();
   for (const deadline = Date.now() + mergeLimitMs; Date.now() < deadline; ) {
     if ((await Image.info(id)).layers.length <= shallow) return { id };
-    await new Promise((resolve) => setTimeout(resolve, lookMs));
+    await sleep(lookMs);
   }
   throw new Error(`cannot measure: the image of ${depth} layers was not merged`);
 }
