@@ -33,6 +33,7 @@ const expected: { readonly [program: string]: string | RegExp } = {
   "idle-timeout": "in use for longer than that\n\nEnded: idle_timed_out\n",
   jupyter: /^Jupyter URL: https:\/\/[a-z2-7]{26}\.localhost:\d+\/tree\?token=\S{36}\n$/,
   poll: "Still running\nCompleted with 0\n",
+  "portable-image": "exported more than 100 MB\nhello from a Dockerfile\n",
   "private-network": "the worker: HTTP/1.0 200 OK\na stranger: does not reach it\n",
   "python-repl":
     /the answer is 42[\s\S]*\n1\.5[\s\S]*\ngvisor exit code: 0\n[\s\S]*the answer is 42[\s\S]*\n1\.5[\s\S]*\ncontainer exit code: 0\n$/,

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtempDisposableSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Image } from "@atoll/sdk";
+import { startRegistry } from "../support/registry.ts";
 import { useServer } from "../support/server.ts";
 import { atoll, idleSandbox, succeed } from "./atoll.ts";
 
@@ -40,6 +45,58 @@ test("an image is mounted, listed and unmounted by the command", async (t) => {
   assert.equal(code, 125);
   assert.match(stderr, /no image is mounted there/);
   assert.equal((await atoll(["image", "mount", sandbox, "base"])).code, 2);
+});
+
+test("a Dockerfile is built, exported, imported, pushed and pulled by the command, which prints what each came to", async (t) => {
+  using directory = mkdtempDisposableSync(join(tmpdir(), "atoll-cli-"));
+  using registry = await startRegistry();
+  const [dockerfile, archive] = [join(directory.path, "Dockerfile"), join(directory.path, "image.tar")];
+  writeFileSync(join(directory.path, "file"), `${process.pid}.${performance.now()}`);
+  writeFileSync(dockerfile, "FROM scratch\nARG VALUE\nCOPY file /file\nENV VALUE=$VALUE\n");
+  const name = `cli-${process.pid}/built:v1`;
+  const id = await succeed("image", "build", "-t", name, "--build-arg", "VALUE=given", directory.path);
+  t.after(() => Image.delete(id));
+  assert.match(id, /^im-[0-9A-Za-z]{22}$/);
+  assert.equal(JSON.parse(await succeed("image", "inspect", "--json", name)).config.env.VALUE, "given");
+
+  assert.equal(await succeed("image", "export", name, archive), "");
+  const { code, stdout } = await atoll(["image", "export", id, "-"]);
+  assert.equal(code, 0);
+  const digestOf = (bytes: string | Buffer) => createHash("sha256").update(bytes).digest("hex");
+  assert.equal(digestOf(stdout), digestOf(readFileSync(archive)));
+  const imported = JSON.parse(await succeed("image", "import", archive, "--json", "--name", `cli-${process.pid}/in`));
+  t.after(() => Image.delete(imported.id));
+  assert.deepEqual([imported.origin.kind, imported.names], ["import", [`cli-${process.pid}/in:latest`]]);
+
+  const reference = `${registry.host}/cli/app:v1`;
+  const pushed = await succeed("image", "push", name, reference);
+  assert.match(pushed, new RegExp(`^${reference.replaceAll(".", "\\.")}@sha256:[0-9a-f]{64}$`));
+  const again = JSON.parse(await succeed("image", "push", "--json", id, reference));
+  assert.equal(`${again.reference}@${again.digest}`, pushed);
+  const pulled = await succeed("image", "pull", `${registry.host}/cli/app@${again.digest}`);
+  t.after(() => Image.delete(pulled));
+  assert.deepEqual((await Image.info(pulled)).config.env, { VALUE: "given" });
+});
+
+test("what the commands for images cannot do is said on stderr, with what to do, and leaves no file", async () => {
+  using directory = mkdtempDisposableSync(join(tmpdir(), "atoll-cli-"));
+  const file = join(directory.path, "image.tar");
+  const failing: readonly (readonly [string[], RegExp])[] = [
+    [["export", "no-such-image", file], /cannot find the image "no-such-image"\n {2}See /],
+    [["push", "base", "Not A Name"], /cannot use "Not A Name"[^\n]*\n {2}Write it as/],
+    [["push", "no-such-image", "127.0.0.1:9/a"], /cannot find the image/],
+    [["import", join(directory.path, "missing.tar")], /missing\.tar/],
+    [["pull", "127.0.0.1:9/none:v1"], /cannot pull 127\.0\.0\.1:9\/none:v1: [^\n]*\n {2}Check the registry/],
+    [["build", directory.path], /cannot read the Dockerfile/],
+    [["inspect", "no-such-image"], /cannot find the image/],
+  ];
+  for (const [args, message] of failing) {
+    const { code, stdout, stderr } = await atoll(["image", ...args]);
+    assert.notEqual(code, 0, args.join(" "));
+    assert.equal(stdout, "");
+    assert.match(stderr, message);
+  }
+  assert.deepEqual(readdirSync(directory.path), []);
 });
 
 test("prune says what it would remove, and keeps what was used lately", async () => {

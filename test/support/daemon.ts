@@ -163,9 +163,9 @@ export async function daemon(t: TestContext, env: Readonly<Record<string, string
   return made;
 }
 
-/** The same for a whole file; the caller removes it. */
-export async function openDaemon(env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
-  const made = new Daemon(await stateDirectory(), await freePort(), env);
+/** The same for a whole file; the caller removes it. @param parent of its state directory */
+export async function openDaemon(env: Readonly<Record<string, string>> = {}, parent = tmpdir()): Promise<Daemon> {
+  const made = new Daemon(await stateDirectory(parent), await freePort(), env);
   try {
     await made.start();
     return made;
@@ -176,8 +176,8 @@ export async function openDaemon(env: Readonly<Record<string, string>> = {}): Pr
 }
 
 /** A directory that is set up as `atoll setup` does it, with base image and runtime taken from the runner's server. */
-export async function stateDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "atoll-d-"));
+export async function stateDirectory(parent = tmpdir()): Promise<string> {
+  const directory = await mkdtemp(join(parent, "atoll-d-"));
   const layers = process.env.ATOLL_BASE_IMAGE_CACHE || usualLayers;
   const tools = join(dirname(dirname(layers)), "tools");
   await mkdir(join(directory, "tools"));

@@ -97,7 +97,8 @@ export async function uploadFile(
   const { createHash } = await import("node:crypto");
   const { createReadStream } = await import("node:fs");
   const { stat } = await fileSystem();
-  const found = await stat(path);
+  const { told } = await import("./local-files.ts");
+  const found = await told("read", path, stat(path));
   if (!found.isFile()) throw unusable(path, "it is not a file");
   const hash = createHash("sha256");
   for await (const piece of createReadStream(path, { signal })) hash.update(piece);

@@ -24,3 +24,14 @@ export class AtollError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** SQLITE_FULL of https://www.sqlite.org/rescode.html. */
+const sqliteFull = 13;
+
+/** What a full disk made fail, as an error that says so; undefined for anything else. @param doing completes "cannot ..." */
+export function fullDisk(error: unknown, doing: string): AtollError | undefined {
+  const { code, errcode } = error as { readonly code?: unknown; readonly errcode?: unknown };
+  if (code !== "ENOSPC" && errcode !== sqliteFull) return undefined;
+  const hint = "Free space below the state directory; `atoll df` tells what takes it up.";
+  return new AtollError("capacity", `cannot ${doing}: the disk is full`, hint, error);
+}

@@ -1,5 +1,5 @@
 import { type ErrorBody, type ErrorCode, errorKinds } from "@atoll/protocol";
-import { AtollError } from "../error.ts";
+import { AtollError, fullDisk } from "../error.ts";
 
 export interface ErrorAnswer {
   readonly status: number;
@@ -15,6 +15,8 @@ export function errorAnswer(error: unknown, requestId: string): ErrorAnswer {
 
 export function knownError(error: unknown): AtollError {
   if (error instanceof AtollError) return error;
+  const full = fullDisk(error, "answer the request");
+  if (full) return full;
   const { validation, statusCode, message } = error as {
     readonly validation?: readonly unknown[];
     readonly statusCode?: number;

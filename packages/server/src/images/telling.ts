@@ -1,7 +1,7 @@
 /** Passes on what is told while something runs. */
 import type { ImageImportEvent } from "@atoll/protocol";
 import { Change } from "../change.ts";
-import { AtollError, messageOf } from "../error.ts";
+import { AtollError, fullDisk, messageOf } from "../error.ts";
 
 type Failed = Extract<ImageImportEvent, { event: "failed" }>;
 
@@ -54,5 +54,6 @@ export async function* toldOf<Event, Result>(
 }
 
 export function asAtollError(error: unknown, doing: string): AtollError {
-  return error instanceof AtollError ? error : new AtollError("internal", `cannot ${doing}: ${messageOf(error)}`);
+  if (error instanceof AtollError) return error;
+  return fullDisk(error, doing) ?? new AtollError("internal", `cannot ${doing}: ${messageOf(error)}`);
 }

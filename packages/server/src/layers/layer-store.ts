@@ -13,6 +13,8 @@ export type RunHost = Launcher["run"];
 
 const emptyName = "empty";
 const partialSuffix = ".partial";
+/** Also the archive that is unpacked into it. */
+const partialNames = /\.partial(\.tar)?$/;
 const removedSuffix = ".removed";
 const workSuffix = ".work";
 const programLimitMs = 600_000;
@@ -99,9 +101,9 @@ export class LayerStore {
   async strays(known: ReadonlySet<string>): Promise<string[]> {
     const names = await readdir(this.#directory).catch((): string[] => []);
     return names.filter((name) => {
-      const id = name.endsWith(removedSuffix) ? "" : name.replace(/\.partial$/, "");
+      const id = name.endsWith(removedSuffix) ? "" : name.replace(partialNames, "");
       if (id.startsWith("base-") || this.#held.has(id)) return false;
-      return name.endsWith(partialSuffix) || !known.has(id);
+      return partialNames.test(name) || !known.has(id);
     });
   }
 
