@@ -140,8 +140,9 @@ test("a sandbox that is over takes its connections and its ports along, and leav
   const plainPort = await link.openPlain("sb-1", port, 0);
   const [over, other] = [await connected("sb-1", port), await connected("sb-2", port)];
   for (const socket of [over, other]) assert.equal(await answered(socket, "here"), "here");
+  const closed = new Promise((resolve) => over.once("close", resolve));
   link.shut("sb-1");
-  await once(over, "close");
+  await closed;
   assert.equal(await answered(other, "still here"), "still here");
   await until("the port is closed", async () => {
     const socket = tcpConnect(plainPort, "127.0.0.1");
