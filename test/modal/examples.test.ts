@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { checkout, useServer } from "../support/server.ts";
-import { usePython } from "./python-client.ts";
+import { usePython, withPython } from "./python-client.ts";
 
 const run = promisify(execFile);
 const directory = join(checkout, "examples/modal");
@@ -36,7 +36,7 @@ test("every example is run", async () => {
 });
 
 for (const [name, output] of Object.entries(expected)) {
-  test(`${name} prints what it is about`, async () => {
+  test(`${name} prints what it is about`, withPython, async () => {
     // Newer clients have no `open` but that of the file system.
     const client = await python(name === "files.py" ? "1.5.4" : "1.6.4");
     const file = join(directory, name);

@@ -20,9 +20,31 @@ export interface PythonClient {
   modal(...args: readonly string[]): Promise<string>;
 }
 
-async function pythonClient(version: Version): Promise<PythonClient> {
-  const environment = join(checkout, "node_modules/.cache", `modal-${version}`);
-  if (!existsSync(environment)) await install(version, environment);
+/** What pip says where it reaches nothing to install from. */
+const unreachable = /Retrying|No matching distribution|Could not fetch/;
+
+/** For each test that needs the client: skipped, and says so, where it cannot be installed. */
+export const withPython: { readonly skip: string | false } = { skip: await installed() };
+
+function environmentOf(version: Version): string {
+  return join(checkout, "node_modules/.cache", `modal-${version}`);
+}
+
+/** @returns why it cannot be */
+async function installed(): Promise<string | false> {
+  try {
+    for (const version of pythonVersions)
+      if (!existsSync(environmentOf(version))) await install(version, environmentOf(version));
+    return false;
+  } catch (error) {
+    const { stderr = "" } = error as { readonly stderr?: string };
+    if (!unreachable.test(stderr)) throw error;
+    return "the package index of Python cannot be reached";
+  }
+}
+
+function pythonClient(version: Version): PythonClient {
+  const environment = environmentOf(version);
   const python = join(environment, "bin/python");
   const env = () => ({ ...process.env, COLUMNS: "200", NO_COLOR: "1", MODAL_DISABLE_API_PROXY: "1" });
   const output = async (args: readonly string[]) => (await run(python, args, { env: env(), timeout: 120_000 })).stdout;
@@ -43,7 +65,7 @@ export function usePython(name: string): (version: Version) => Promise<PythonCli
       process.env.MODAL_TOKEN_ID = created.id;
       process.env.MODAL_TOKEN_SECRET = created.token;
     }
-    return await pythonClient(version);
+    return pythonClient(version);
   };
 }
 

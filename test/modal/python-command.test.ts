@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { before, test } from "node:test";
 import { Sandbox, Secret } from "@atoll/sdk";
 import { useServer } from "../support/server.ts";
-import { type PythonClient, usePython } from "./python-client.ts";
+import { type PythonClient, usePython, withPython } from "./python-client.ts";
 
 const python = usePython("modal-py-command");
 useServer();
@@ -37,7 +37,7 @@ print(json.dumps([screen.decode(errors="replace"), os.waitstatus_to_exitcode(os.
   return { screen, code };
 };
 
-test("a shell in an image has a terminal, and its sandbox ends with it", async () => {
+test("a shell in an image has a terminal, and its sandbox ends with it", withPython, async () => {
   const { screen } = await atTerminal(
     ["shell", "--image", "debian:bookworm-slim", "--cmd", "sh"],
     [
@@ -49,7 +49,7 @@ test("a shell in an image has a terminal, and its sandbox ends with it", async (
   assert.deepEqual(await Array.fromAsync(Sandbox.list({ app: "modal-shell" })), []);
 });
 
-test("containers are listed, entered by their id and that of their sandbox, and stopped", async () => {
+test("containers are listed, entered by their id and that of their sandbox, and stopped", withPython, async () => {
   const printed = await client.python(`
 import modal
 app = modal.App.lookup("modal-py-command", create_if_missing=True)
@@ -72,8 +72,11 @@ print(sandbox.object_id, sandbox._get_task_id(), app.app_id)
   await assert.rejects(client.modal("container", "exec", taskId, "true"), /not found|finished|ended/i);
 });
 
-test("what runs in an app ends when it is stopped by its name, and a run of an app when its client goes", async () => {
-  const printed = await client.python(`
+test(
+  "what runs in an app ends when it is stopped by its name, and a run of an app when its client goes",
+  withPython,
+  async () => {
+    const printed = await client.python(`
 import modal
 app = modal.App.lookup("modal-py-stopped", create_if_missing=True)
 print(modal.Sandbox.create(app=app, timeout=300).object_id)
@@ -84,23 +87,27 @@ with other.run():
 sandbox.wait(raise_on_termination=False)
 print(sandbox.returncode, len(list(modal.Sandbox.list(app_id=app.app_id))))
 `);
-  const [id = "", own, rest] = printed.trimEnd().split("\n");
-  assert.deepEqual([own, rest], ["[True]", "137 1"]);
-  await client.modal("app", "stop", "--yes", "modal-py-stopped");
-  const { state } = await Sandbox.fromId(id).then((sandbox) => sandbox.info());
-  assert.equal(state, "finished");
-  await assert.rejects(client.modal("app", "stop", "--yes", "modal-py-none"), /No App with name/);
-});
+    const [id = "", own, rest] = printed.trimEnd().split("\n");
+    assert.deepEqual([own, rest], ["[True]", "137 1"]);
+    await client.modal("app", "stop", "--yes", "modal-py-stopped");
+    const { state } = await Sandbox.fromId(id).then((sandbox) => sandbox.info());
+    assert.equal(state, "finished");
+    await assert.rejects(client.modal("app", "stop", "--yes", "modal-py-none"), /No App with name/);
+  },
+);
 
-test("environments are made, used, listed, renamed and deleted, and what is named in one is its own", async () => {
-  const [first, second] = ["modal-py-one", "modal-py-two"];
-  await client.modal("environment", "create", first);
-  await assert.rejects(client.modal("environment", "create", first), /there is one of that name/);
-  await client.modal("environment", "update", first, "--set-name", second);
-  await client.modal("secret", "create", "--env", second, "modal-py-shared", "A=inside");
-  await client.modal("secret", "create", "modal-py-shared", "A=outside");
-  await client.modal("volume", "create", "--env", second, "modal-py-shared");
-  const printed = await client.python(`
+test(
+  "environments are made, used, listed, renamed and deleted, and what is named in one is its own",
+  withPython,
+  async () => {
+    const [first, second] = ["modal-py-one", "modal-py-two"];
+    await client.modal("environment", "create", first);
+    await assert.rejects(client.modal("environment", "create", first), /there is one of that name/);
+    await client.modal("environment", "update", first, "--set-name", second);
+    await client.modal("secret", "create", "--env", second, "modal-py-shared", "A=inside");
+    await client.modal("secret", "create", "modal-py-shared", "A=outside");
+    await client.modal("volume", "create", "--env", second, "modal-py-shared");
+    const printed = await client.python(`
 import modal
 from modal.exception import NotFoundError
 app = modal.App.lookup("modal-py-app", environment_name="${second}", create_if_missing=True)
@@ -113,21 +120,22 @@ for name in ("modal-py-app", "modal-py-none"):
     except NotFoundError: print("not found")
 print(sandbox.object_id)
 `);
-  const [inside, found, other, none, id = ""] = printed.trimEnd().split("\n");
-  assert.deepEqual([inside, found, other, none], ["inside", "True", "not found", "not found"]);
-  assert.doesNotMatch(await client.modal("app", "list", "--json"), /modal-py-app/);
-  assert.match(await client.modal("app", "list", "--json", "--env", second), /modal-py-app/);
-  assert.match(await client.modal("environment", "list", "--json"), new RegExp(second));
-  await assert.rejects(client.modal("environment", "update", second, "--set-name", first), /not empty/);
-  await client.modal("environment", "delete", "--yes", second);
-  assert.equal((await Sandbox.fromId(id).then((sandbox) => sandbox.info())).state, "finished");
-  await assert.rejects(client.modal("secret", "list", "--env", second), /cannot find the environment/);
-  await Secret.lookup("modal-py-shared", { requiredKeys: ["A"] });
-  await Secret.delete("modal-py-shared");
-  await assert.rejects(client.modal("environment", "delete", "--yes", "main"), /always there/);
-});
+    const [inside, found, other, none, id = ""] = printed.trimEnd().split("\n");
+    assert.deepEqual([inside, found, other, none], ["inside", "True", "not found", "not found"]);
+    assert.doesNotMatch(await client.modal("app", "list", "--json"), /modal-py-app/);
+    assert.match(await client.modal("app", "list", "--json", "--env", second), /modal-py-app/);
+    assert.match(await client.modal("environment", "list", "--json"), new RegExp(second));
+    await assert.rejects(client.modal("environment", "update", second, "--set-name", first), /not empty/);
+    await client.modal("environment", "delete", "--yes", second);
+    assert.equal((await Sandbox.fromId(id).then((sandbox) => sandbox.info())).state, "finished");
+    await assert.rejects(client.modal("secret", "list", "--env", second), /cannot find the environment/);
+    await Secret.lookup("modal-py-shared", { requiredKeys: ["A"] });
+    await Secret.delete("modal-py-shared");
+    await assert.rejects(client.modal("environment", "delete", "--yes", "main"), /always there/);
+  },
+);
 
-test("secrets come from files of variables, given to programs and to the command", async () => {
+test("secrets come from files of variables, given to programs and to the command", withPython, async () => {
   const file = join(await mkdtemp(join(tmpdir(), "atoll-modal-")), ".env");
   await writeFile(file, 'PLAIN=one\nQUOTED="two words"\n# not one\n');
   try {

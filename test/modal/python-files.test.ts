@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { useServer } from "../support/server.ts";
-import { usePython } from "./python-client.ts";
+import { usePython, withPython } from "./python-client.ts";
 
 const using = usePython("modal-python-files");
 useServer();
@@ -20,9 +20,12 @@ def raised(act):
     else: print("nothing")
 `;
 
-test("files are opened, written, read by lines and pieces, sought in and closed, with errors that Python knows", async () => {
-  const client = await using("1.5.4");
-  const printed = await client.python(`${prelude}
+test(
+  "files are opened, written, read by lines and pieces, sought in and closed, with errors that Python knows",
+  withPython,
+  async () => {
+    const client = await using("1.5.4");
+    const printed = await client.python(`${prelude}
 with sandbox.open("/tmp/a", "w") as file:
     file.write("one\\ntwo\\n")
     file.write("three")
@@ -43,22 +46,23 @@ raised(lambda: sandbox.open("/tmp", "r"))
 raised(lambda: sandbox.open("/tmp/a/b", "w"))
 sandbox.terminate()
 `);
-  assert.deepEqual(printed.split("\n"), [
-    "'one\\n' 'tw' ['o\\n', 'three and more']",
-    "'two\\nthree and MORE' ''",
-    "51200000",
-    "one",
-    "two",
-    "three and MORE",
-    "FileNotFoundError",
-    "FileExistsError",
-    "IsADirectoryError",
-    "NotADirectoryError",
-    "",
-  ]);
-});
+    assert.deepEqual(printed.split("\n"), [
+      "'one\\n' 'tw' ['o\\n', 'three and more']",
+      "'two\\nthree and MORE' ''",
+      "51200000",
+      "one",
+      "two",
+      "three and MORE",
+      "FileNotFoundError",
+      "FileExistsError",
+      "IsADirectoryError",
+      "NotADirectoryError",
+      "",
+    ]);
+  },
+);
 
-test("directories are made, listed, removed and watched", async () => {
+test("directories are made, listed, removed and watched", withPython, async () => {
   const client = await using("1.5.4");
   const printed = await client.python(`${prelude}
 sandbox.mkdir("/data/in/there", parents=True)

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { useServer } from "../support/server.ts";
-import { usePython } from "./python-client.ts";
+import { usePython, withPython } from "./python-client.ts";
 
 const python = usePython("modal-py-volumes");
 useServer();
@@ -61,57 +61,65 @@ for (const [client, version] of [
   ["1.5.4", 2],
   ["1.6.4", 2],
 ] as const) {
-  test(`${client}: files of a volume of version ${version} come and go whole, whatever their size`, async () => {
-    const printed = await (await python(client)).python(program(version));
-    const paths = ["copy", "empty", "holes", "large", "small", "zeros"];
-    assert.deepEqual(printed.trimEnd().split("\n"), [
-      "{'large': True, 'same/large': True, 'zeros': True, 'empty': True, 'holes': True, 'small': True}",
-      "True True",
-      "exists",
-      "FileNotFoundError",
-      "ConflictError",
-      `[${paths.map((path) => `'${path}'`).join(", ")}]`,
-      "640 True",
-      "b'inside\\n'",
-      "outside",
-      "True",
-    ]);
-  });
+  test(
+    `${client}: files of a volume of version ${version} come and go whole, whatever their size`,
+    withPython,
+    async () => {
+      const printed = await (await python(client)).python(program(version));
+      const paths = ["copy", "empty", "holes", "large", "small", "zeros"];
+      assert.deepEqual(printed.trimEnd().split("\n"), [
+        "{'large': True, 'same/large': True, 'zeros': True, 'empty': True, 'holes': True, 'small': True}",
+        "True True",
+        "exists",
+        "FileNotFoundError",
+        "ConflictError",
+        `[${paths.map((path) => `'${path}'`).join(", ")}]`,
+        "640 True",
+        "b'inside\\n'",
+        "outside",
+        "True",
+      ]);
+    },
+  );
 }
 
-test("the command makes, fills, lists, empties, renames and deletes volumes, and gets what is in them", async () => {
-  const { modal } = await python("1.5.4");
-  const name = `modal-py-cli-${randomUUID()}`;
-  await mkdir(join(directory, "tree/deep"), { recursive: true });
-  const large = randomBytes(5 * 1024 ** 2);
-  await writeFile(join(directory, "tree/deep/large"), large);
-  await writeFile(join(directory, "tree/note"), "note");
-  await modal("volume", "create", name, "--version", "2");
-  await modal("volume", "put", name, join(directory, "tree"), "/tree");
-  await modal("volume", "put", name, join(directory, "tree/note"), "/");
-  await assert.rejects(modal("volume", "put", name, join(directory, "tree/note"), "/"));
-  await modal("volume", "put", "--force", name, join(directory, "tree/note"), "/");
-  await modal("volume", "cp", name, "note", "copy");
-  await modal("volume", "cp", "-r", name, "tree", "twin");
-  await modal("volume", "rm", "-r", name, "tree");
-  await modal("volume", "rename", "--yes", name, `${name}-new`);
-  assert.deepEqual((await modal("volume", "ls", `${name}-new`)).trim().split("\n"), ["copy", "note", "twin"]);
-  const listed = JSON.parse(await modal("volume", "ls", "--json", `${name}-new`, "twin"));
-  assert.deepEqual(
-    listed.map((row: Record<string, string>) => row.filename ?? row.Filename),
-    ["twin/deep", "twin/note"],
-  );
-  await mkdir(join(directory, "got"));
-  await modal("volume", "get", `${name}-new`, "twin", join(directory, "got"));
-  assert.deepEqual((await readdir(join(directory, "got"), { recursive: true })).sort(), [
-    "twin",
-    "twin/deep",
-    "twin/deep/large",
-    "twin/note",
-  ]);
-  assert.ok((await readFile(join(directory, "got/twin/deep/large"))).equals(large));
-  assert.match(await modal("volume", "get", `${name}-new`, "note", "-"), /^note/);
-  assert.match(await modal("volume", "list", "--json"), new RegExp(`${name}-new`));
-  await modal("volume", "delete", "--yes", `${name}-new`);
-  await assert.rejects(modal("volume", "ls", `${name}-new`), /not found/);
-});
+test(
+  "the command makes, fills, lists, empties, renames and deletes volumes, and gets what is in them",
+  withPython,
+  async () => {
+    const { modal } = await python("1.5.4");
+    const name = `modal-py-cli-${randomUUID()}`;
+    await mkdir(join(directory, "tree/deep"), { recursive: true });
+    const large = randomBytes(5 * 1024 ** 2);
+    await writeFile(join(directory, "tree/deep/large"), large);
+    await writeFile(join(directory, "tree/note"), "note");
+    await modal("volume", "create", name, "--version", "2");
+    await modal("volume", "put", name, join(directory, "tree"), "/tree");
+    await modal("volume", "put", name, join(directory, "tree/note"), "/");
+    await assert.rejects(modal("volume", "put", name, join(directory, "tree/note"), "/"));
+    await modal("volume", "put", "--force", name, join(directory, "tree/note"), "/");
+    await modal("volume", "cp", name, "note", "copy");
+    await modal("volume", "cp", "-r", name, "tree", "twin");
+    await modal("volume", "rm", "-r", name, "tree");
+    await modal("volume", "rename", "--yes", name, `${name}-new`);
+    assert.deepEqual((await modal("volume", "ls", `${name}-new`)).trim().split("\n"), ["copy", "note", "twin"]);
+    const listed = JSON.parse(await modal("volume", "ls", "--json", `${name}-new`, "twin"));
+    assert.deepEqual(
+      listed.map((row: Record<string, string>) => row.filename ?? row.Filename),
+      ["twin/deep", "twin/note"],
+    );
+    await mkdir(join(directory, "got"));
+    await modal("volume", "get", `${name}-new`, "twin", join(directory, "got"));
+    assert.deepEqual((await readdir(join(directory, "got"), { recursive: true })).sort(), [
+      "twin",
+      "twin/deep",
+      "twin/deep/large",
+      "twin/note",
+    ]);
+    assert.ok((await readFile(join(directory, "got/twin/deep/large"))).equals(large));
+    assert.match(await modal("volume", "get", `${name}-new`, "note", "-"), /^note/);
+    assert.match(await modal("volume", "list", "--json"), new RegExp(`${name}-new`));
+    await modal("volume", "delete", "--yes", `${name}-new`);
+    await assert.rejects(modal("volume", "ls", `${name}-new`), /not found/);
+  },
+);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { Image, Secret, Volume } from "@atoll/sdk";
 import { useServer } from "../support/server.ts";
-import { type PythonClient, usePython } from "./python-client.ts";
+import { type PythonClient, usePython, withPython } from "./python-client.ts";
 
 const python = usePython("modal-python");
 useServer();
@@ -12,7 +12,7 @@ before(async () => {
   client = await python("1.5.4");
 });
 
-test("a sandbox has secrets from dictionaries and by name, the last of which wins", async () => {
+test("a sandbox has secrets from dictionaries and by name, the last of which wins", withPython, async () => {
   await Secret.put("modal-py-first", { A: "stored", B: "stored" });
   const printed = await client.python(`
 import modal
@@ -27,7 +27,7 @@ print(sandbox.returncode)
   await Secret.delete("modal-py-first");
 });
 
-test("secrets are created, refused twice, changed, listed and deleted", async () => {
+test("secrets are created, refused twice, changed, listed and deleted", withPython, async () => {
   const printed = await client.python(`
 import modal
 from modal.exception import AlreadyExistsError, ConflictError, NotFoundError
@@ -55,7 +55,7 @@ secrets.delete("modal-py", allow_missing=True)
   ]);
 });
 
-test("images are published, found by name and id, listed and deleted", async () => {
+test("images are published, found by name and id, listed and deleted", withPython, async () => {
   const built = await Image.debianSlim().runCommands(`echo ${process.pid}.${performance.now()} > /mark`).build();
   const printed = await client.python(`
 import modal
@@ -87,7 +87,7 @@ except NotFoundError as error: print(error)
   await Image.delete("modal-py-image:v1");
 });
 
-test("images are built layer by layer, and a build that fails is an error that says how", async () => {
+test("images are built layer by layer, and a build that fails is an error that says how", withPython, async () => {
   const stamp = `${process.pid}.${performance.now()}`;
   const printed = await client.python(`
 import modal
@@ -106,7 +106,7 @@ with modal.enable_output():
   assert.match(printed, /failed: True True/);
 });
 
-test("volumes are made, written, mounted, listed, copied, renamed and deleted", async () => {
+test("volumes are made, written, mounted, listed, copied, renamed and deleted", withPython, async () => {
   const printed = await client.python(`
 import io, modal
 from modal.exception import AlreadyExistsError, NotFoundError
@@ -161,7 +161,7 @@ with modal.Volume.ephemeral() as ephemeral:
   await assert.rejects(Volume.fromName("modal-py-renamed"));
 });
 
-test("the command manages secrets, and lists apps and environments", async () => {
+test("the command manages secrets, and lists apps and environments", withPython, async () => {
   await client.modal("secret", "create", "modal-py-cli", "A=1", "B=2");
   assert.ok(
     JSON.parse(await client.modal("secret", "list", "--json")).some((row: object) =>
@@ -177,7 +177,7 @@ test("the command manages secrets, and lists apps and environments", async () =>
   assert.match(await client.modal("app", "list", "--json"), /modal-python/);
 });
 
-test("files of a sandbox are written, read, listed, described, watched and removed", async () => {
+test("files of a sandbox are written, read, listed, described, watched and removed", withPython, async () => {
   const printed = await client.python(`
 import modal, modal.exception as exception
 app = modal.App.lookup("modal-python", create_if_missing=True)

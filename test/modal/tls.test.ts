@@ -8,7 +8,7 @@ import { connect } from "node:tls";
 import { promisify } from "node:util";
 import { type Daemon, openDaemon } from "../support/daemon.ts";
 import { checkout, useServer } from "../support/server.ts";
-import { usePython } from "./python-client.ts";
+import { usePython, withPython } from "./python-client.ts";
 
 const run = promisify(execFile);
 const using = usePython("modal-tls");
@@ -62,7 +62,7 @@ test("the npm client works over TLS, and refuses a server whose certificate it d
   await assert.rejects(run(process.execPath, argv, { ...options, env: others }), /certificate/);
 });
 
-test("the Python client works over TLS", async () => {
+test("the Python client works over TLS", withPython, async () => {
   const client = await using("1.5.4");
   Object.assign(process.env, env);
   const printed = await client.python(`
