@@ -58,7 +58,7 @@ eachIsolation((isolation) => {
       assert.match(stderr, /No space left/);
     }
     const state = process.env.ATOLL_STATE_DIR ?? "";
-    const launcher = readFileSync(join(state, "run/launcher.pid"), "utf8");
+    const launcher = readFileSync(join(state, "run/launcher.pid"), "utf8").trim();
     const disk = join("/proc", launcher, "root", state, "store/disks", `${sandbox.id.slice(3)}.ext4`);
     assert.ok(statSync(disk).blocks * 512 <= 64 * MiB, "on the host it is no larger than its limit");
     await assertUndisturbed();
