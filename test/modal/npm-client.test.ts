@@ -74,4 +74,7 @@ test("an option that cannot be had is refused with a reason rather than left out
   await using client = await using("1");
   const { create } = client;
   await assert.rejects(() => create({ customDomain: "example.com" }), /a custom domain/);
+  await assert.rejects(() => create({ experimentalOptions: { enable_docker: true } }), /"enable_docker"/);
+  await assert.rejects(() => create({ experimentalOptions: { enable_docker: "not-a-bool" } }), /must be a bool/);
+  assert.equal(await (await create({ command: ["true"], experimentalOptions: { enable_docker: false } })).wait(), 0);
 });

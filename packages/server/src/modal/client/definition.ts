@@ -92,19 +92,26 @@ const refused: readonly (readonly [string, (definition: Definition) => boolean])
   ["a custom domain", ({ customDomain }) => customDomain !== ""],
   ["memory snapshots", ({ enableSnapshot }) => enableSnapshot],
   ["an outbound policy", ({ experimentalOutboundPolicy }) => experimentalOutboundPolicy !== undefined],
-  [
-    "experimental options",
-    ({ experimentalOptions, experimentalOptionsV2 }) =>
-      Object.keys(experimentalOptions).length + Object.keys(experimentalOptionsV2).length > 0,
-  ],
 ];
 
 function refuse(definition: Definition): void {
-  const found = refused.find(([, asks]) => asks(definition));
-  if (!found) return;
+  const [option] = experimentalOptions(definition);
+  const found = option ?? refused.find(([, asks]) => asks(definition))?.[0];
+  if (found === undefined) return;
   throw new AtollError(
     "unsupported",
-    `cannot create a sandbox with ${found[0]} for a Modal client yet`,
+    `cannot create a sandbox with ${found} for a Modal client yet`,
     "See docs/modal-compatibility.md.",
   );
+}
+
+/** Those that are asked for; one that is switched off asks for nothing. @throws AtollError invalid_argument */
+function experimentalOptions({ experimentalOptions: flags, experimentalOptionsV2: texts }: Definition): string[] {
+  const given = Object.entries({ ...flags, ...texts }).map(
+    ([name, value]) => [name, `${value}`.toLowerCase()] as const,
+  );
+  const wrong = given.find(([, value]) => value !== "true" && value !== "false");
+  if (wrong)
+    throw new AtollError("invalid_argument", `cannot use the experimental option "${wrong[0]}": it must be a bool`);
+  return given.flatMap(([name, value]) => (value === "true" ? [`the experimental option "${name}"`] : []));
 }
