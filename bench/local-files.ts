@@ -1,6 +1,6 @@
 /** Files of this machine to measure with, in a directory that is removed again. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const perDirectory = 100;
@@ -9,6 +9,7 @@ const smallBytes = 3000;
 export class LocalFiles implements Disposable {
   /** Not below the state directory; on a disk, as that is. */
   readonly directory = mkdtempSync("/var/tmp/atoll-bench-");
+  #aside = 0;
 
   path(name: string): string {
     return join(this.directory, name);
@@ -32,10 +33,11 @@ export class LocalFiles implements Disposable {
     return path;
   }
 
-  /** A path where nothing is. */
+  /** A path where nothing is. A directory that was there is only moved aside: removing thousands of files slows a disk down for a while. */
   free(name: string): string {
     const path = this.path(name);
-    rmSync(path, { recursive: true, force: true });
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) renameSync(path, `${path}.${this.#aside++}`);
+    else rmSync(path, { force: true });
     return path;
   }
 

@@ -20,7 +20,7 @@ export async function measure(bench: Bench): Promise<void> {
       const inside = `/root/${basename(source)}`;
       const controls = {
         "cp -a": () => wholeRun(["cp", "-a", source, files.free("copied")]),
-        "tar | tar": () => throughTar(source, files.free("piped")),
+        "tar to tar": () => throughTar(source, files.free("piped")),
       };
       await bench.compare(
         `${what} into a sandbox, ${level}`,

@@ -14,7 +14,7 @@ export async function measure(bench: Bench): Promise<void> {
   await volume.copyFromLocal(source, "/");
   const rounds = Math.max(3, bench.rounds / 20);
   for (const level of bench.levels) {
-    for (const count of [1, 1000]) await commits(bench, level, files.many(`changed${count}`, count), count, rounds);
+    for (const count of [1, 1000]) await commits(bench, level, files, count, rounds);
     await bench.compare(
       `start with ${mounted} files in a volume, ${level}`,
       "ms",
@@ -29,7 +29,14 @@ export async function measure(bench: Bench): Promise<void> {
 }
 
 /** In a volume that holds nothing else. */
-async function commits(bench: Bench, level: Isolation, source: string, count: number, rounds: number): Promise<void> {
+async function commits(
+  bench: Bench,
+  level: Isolation,
+  files: LocalFiles,
+  count: number,
+  rounds: number,
+): Promise<void> {
+  const source = files.many(`changed${count}`, count);
   await using volume = await Volume.ephemeral();
   await using sandbox = await Sandbox.create({ isolation: level, timeoutMs: 3_600_000, volumes: { "/data": volume } });
   await sandbox.fs.copyFromLocal(source, "/root/changed");
@@ -41,7 +48,7 @@ async function commits(bench: Bench, level: Isolation, source: string, count: nu
     await sandbox.commitVolumes();
     return performance.now() - began;
   };
-  const copy = () => wholeRun(["cp", "-a", "--no-target-directory", source, `${source}.copy`]);
+  const copy = () => wholeRun(["cp", "-a", source, files.free("copy")]);
   await bench.compare(
     `commit of ${count} changed ${count === 1 ? "file" : "files"}, ${level}`,
     "ms",
