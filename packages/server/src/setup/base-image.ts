@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { distributionSources, publicSources, sourcesList } from "./apt-sources.ts";
 import { followBuild } from "./base-image-progress.ts";
 import { machineAptConf, mmdebstrapArgv, type Recipe } from "./base-image-recipe.ts";
+import { despiteMirrors } from "./mirror.ts";
 import { acquireSettings } from "./private-apt.ts";
 import type { Step } from "./progress.ts";
 import { mustRun } from "./run-program.ts";
@@ -34,12 +35,16 @@ export async function makeBaseImage({ recipe, targetDirectory, signal, step }: M
       const state = follow(line);
       if (state) step.update(state.stage, state.fraction);
     };
-    await mustRun(
-      mmdebstrapArgv(recipe, targetDirectory, sourcesFile),
-      "make the base image",
-      "Check that apt-get update works on this machine and that the disk has 1 GB free, and try again.",
-      { signal, onLine, env: { ...process.env, LC_ALL: "C", ATOLL_APT_CONF: configFile } },
-    );
+    const make = async () => {
+      await removeTree(targetDirectory);
+      await mustRun(
+        mmdebstrapArgv(recipe, targetDirectory, sourcesFile),
+        "make the base image",
+        "Check that apt-get update works on this machine and that the disk has 1 GB free, and try again.",
+        { signal, onLine, env: { ...process.env, LC_ALL: "C", ATOLL_APT_CONF: configFile } },
+      );
+    };
+    await despiteMirrors(make, signal);
     await finishBaseImage(targetDirectory, sourcesList(publicSources(sources)));
   } catch (error) {
     await removeTree(targetDirectory);

@@ -1,11 +1,16 @@
 /** Installs distribution packages with the machine's own apt. */
+import { despiteMirrors } from "./mirror.ts";
 import type { Step } from "./progress.ts";
 import { mustRun } from "./run-program.ts";
 
 /** Another apt (a machine's unattended upgrade) may hold the lock for a while. */
 const lockSeconds = 300;
 
-export async function installPackages(packages: readonly string[], step: Step, signal: AbortSignal): Promise<void> {
+export function installPackages(packages: readonly string[], step: Step, signal: AbortSignal): Promise<void> {
+  return despiteMirrors(() => updateAndInstall(packages, step, signal), signal);
+}
+
+async function updateAndInstall(packages: readonly string[], step: Step, signal: AbortSignal): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
   const lock = ["-o", `DPkg::Lock::Timeout=${lockSeconds}`];
   const byHand = `Run apt-get update && apt-get install ${packages.join(" ")} by hand to see what is wrong.`;

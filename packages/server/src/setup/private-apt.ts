@@ -5,6 +5,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type AptSource, sourcesList } from "./apt-sources.ts";
+import { despiteMirrors } from "./mirror.ts";
 import { mustRun, type RunOptions, runProgram } from "./run-program.ts";
 
 /** The machine's settings for reaching a mirror, in apt.conf(5) syntax. */
@@ -52,7 +53,9 @@ export async function openPrivateApt(
     cwd: directory,
   };
   const hint = "Check that apt-get update works on this machine.";
-  await mustRun(["apt-get", "update", "--quiet"], "read the package lists", hint, run);
+  // Else lists that could not be read are left out with a warning.
+  const update = ["apt-get", "update", "--quiet", "--error-on=any"];
+  await despiteMirrors(() => mustRun(update, "read the package lists", hint, run), options.signal);
   return {
     versions: async (name) => {
       const { output } = await runProgram(["apt-cache", "madison", name], run);
@@ -61,7 +64,8 @@ export async function openPrivateApt(
     unpack: async (name, version, target) => {
       const argv = ["apt-get", "download", "--quiet", "--print-uris", `${name}=${version}`];
       const printed = await mustRun(argv, `find ${name} ${version}`, hint, run);
-      await mustRun(["apt-get", "download", "--quiet", `${name}=${version}`], `download ${name} ${version}`, hint, run);
+      const download = ["apt-get", "download", "--quiet", `${name}=${version}`];
+      await despiteMirrors(() => mustRun(download, `download ${name} ${version}`, hint, run), options.signal);
       const downloaded = at(/^'[^']*' (\S+) /m.exec(printed)?.[1] ?? `${name}.deb`);
       await mkdir(target, { recursive: true });
       await mustRun(["dpkg-deb", "-x", downloaded, target], `unpack ${name}`, hint, run);
