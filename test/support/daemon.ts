@@ -11,6 +11,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client, type Sandbox } from "@atoll/sdk";
+import { Cgroups } from "../../packages/server/src/cgroups/cgroups.ts";
 import { checkout } from "./server.ts";
 
 const run = promisify(execFile);
@@ -67,7 +68,7 @@ export class Daemon {
 
   /** Where to look for what it makes; its cgroups, links and tables are named after the directory. */
   get watched() {
-    const instance = createHash("sha256").update(this.directory).digest("hex").slice(0, 8);
+    const instance = instanceOf(this.directory);
     return { directory: this.directory, instance, launcherPid: this.launcherPid, daemonPid: this.pid };
   }
 
@@ -138,7 +139,16 @@ export class Daemon {
 /** Removes a state directory, and ends what a test that has failed may have left running for it. */
 export async function removeState(directory: string): Promise<void> {
   for (const pid of processesIn(directory)) process.kill(pid, "SIGKILL");
+  const cgroups = Cgroups.open(instanceOf(directory));
+  // What runs in a sandbox does not have the directory on its command line.
+  for (const key of await cgroups.list()) await cgroups.destroy(key, AbortSignal.timeout(startLimitMs));
+  cgroups.close();
   await rm(directory, { recursive: true, force: true });
+}
+
+/** What a server calls its cgroups and links. */
+function instanceOf(directory: string): string {
+  return createHash("sha256").update(directory).digest("hex").slice(0, 8);
 }
 
 /** Processes that have the directory on their command line: launcher, runtimes, and what they run. */
