@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { Image, Sandbox } from "@atoll/sdk";
 import { type Daemon, daemon, endOf, processesIn, until } from "../support/daemon.ts";
 import { isolationLevels, shell } from "../support/isolation.ts";
-import { free, smallMachine } from "../support/small-machine.ts";
+import { free, onSmallMachine } from "../support/small-machine.ts";
 import { assertOneInstant, writing } from "../support/writers.ts";
 
 const run = promisify(execFile);
@@ -76,10 +76,7 @@ test("what a launcher that was killed had of disks is gone once the next server 
 });
 
 test("on a machine whose disk is full a snapshot fails, sandboxes go on, and what is removed is given back", async (t) => {
-  const machine = await smallMachine(t);
-  process.env.TMPDIR = machine;
-  t.after(() => delete process.env.TMPDIR);
-  const server = await daemon(t);
+  const { machine, server } = await onSmallMachine(t);
   const { client } = server;
   const sandboxes = await Promise.all(isolationLevels.map((isolation) => Sandbox.create({ isolation, client })));
   for (const sandbox of sandboxes) await shell(sandbox, "head -c 30M /dev/urandom > /kept; sha256sum /kept > /sum");

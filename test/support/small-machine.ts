@@ -6,23 +6,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
+import { openDaemon } from "./daemon.ts";
 
 const run = promisify(execFile);
 
-/** @returns where it is mounted until the test is over */
-export async function smallMachine(t: TestContext): Promise<string> {
+/** A server whose state directory is on it. The server goes first: a file system that its disks lie on would hold itself in the kernel. */
+export async function onSmallMachine(t: TestContext, env: Readonly<Record<string, string>> = {}) {
   const directory = await mkdtemp(join(tmpdir(), "atoll-m-"));
   await chmod(directory, 0o711);
-  const [file, point] = [join(directory, "machine.ext4"), join(directory, "m")];
+  const [file, machine] = [join(directory, "machine.ext4"), join(directory, "m")];
   await run("truncate", ["--size=2500M", file]);
   await run("mkfs.ext4", ["-q", "-F", file]);
-  await run("mkdir", [point]);
-  await run("mount", ["-o", "loop", file, point]);
-  t.after(async () => {
-    await run("umount", ["--lazy", point]);
+  await run("mkdir", [machine]);
+  await run("mount", ["-o", "loop", file, machine]);
+  const remove = async () => {
+    await run("umount", ["--lazy", machine]);
     await rm(directory, { recursive: true });
+  };
+  const server = await openDaemon(env, machine).catch(async (error: unknown) => {
+    await remove();
+    throw error;
   });
-  return point;
+  t.after(() => server.remove().finally(remove));
+  return { machine, server };
 }
 
 /** Bytes that can still be written. */

@@ -5,18 +5,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { Sandbox, Volume } from "@atoll/sdk";
-import { daemon } from "../support/daemon.ts";
 import { isolationLevels, shell } from "../support/isolation.ts";
-import { free, smallMachine } from "../support/small-machine.ts";
+import { free, onSmallMachine } from "../support/small-machine.ts";
 
 const run = promisify(execFile);
 const mebibyte = 1024 ** 2;
 
 test("on a machine whose disk is full commits and changes from outside fail and change nothing, and are done once there is space", async (t) => {
-  const machine = await smallMachine(t);
-  process.env.TMPDIR = machine;
-  t.after(() => delete process.env.TMPDIR);
-  const server = await daemon(t, { ATOLL_POOL: "0" });
+  const { machine, server } = await onSmallMachine(t, { ATOLL_POOL: "0" });
   const { client } = server;
   const volume = await Volume.fromName("kept", { createIfMissing: true, client });
   await volume.batch({ "d/old": "1", "d/both": "1" });
