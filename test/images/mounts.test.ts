@@ -47,9 +47,13 @@ eachIsolation((isolation) => {
   test("what is mounted read-only takes no writes, and has its directories as images all the same", async () => {
     await using sandbox = await newSandbox({ isolation });
     await sandbox.mountImage("/ro", "base", { readOnly: true });
-    const { stdout, stderr } = await shell(sandbox, "ls -d /ro/etc; touch /ro/x; rm /ro/etc/passwd; chmod 777 /ro/etc");
-    assert.equal(stdout, "/ro/etc\n");
-    assert.equal(stderr.match(/Read-only file system/g)?.length, 3, stderr);
+    const { stdout, stderr } = await shell(
+      sandbox,
+      "touch /ro/x; rm /ro/etc/passwd; chmod 777 /ro/etc || true; stat -c '%a %n' /ro/etc",
+    );
+    assert.equal(stdout, "755 /ro/etc\n");
+    // gVisor does not tell whoever changes a mode that it stayed as it was.
+    assert.equal(stderr.match(/Read-only file system/g)?.length, isolation === "gvisor" ? 2 : 3, stderr);
     const etc = await sandbox.snapshotDirectory("/ro/etc");
     await sandbox.unmountImage("/ro");
     await sandbox.mountImage("/ro", etc, { readOnly: true });
