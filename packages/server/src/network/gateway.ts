@@ -9,7 +9,7 @@ import type { Launcher } from "../launcher/client.ts";
 import { type HostService, type OfferedService, offered } from "./host-services.ts";
 import { hostResolver, type Resolver } from "./resolver.ts";
 import { gatewayRules, hostRules } from "./rules.ts";
-import { candidateSubnets, overlaps, type Subnet, subnet } from "./subnet.ts";
+import { freeSubnet, type Subnet, subnet } from "./subnet.ts";
 
 export const slotPrefix = "slot";
 const uplink = "uplink";
@@ -26,7 +26,7 @@ export interface Gateway {
 }
 
 export interface GatewayOptions {
-  /** The /16 to use; one that no route of the host touches when undefined. */
+  /** The /16 to use; one that no route of the host touches, and no name server is in, when undefined. */
   readonly subnet: string | undefined;
   /** Used instead of the host's. */
   readonly nameServers: readonly string[];
@@ -48,9 +48,9 @@ export async function openGateway(
   const host = program(launcher, true, signal);
   const gateway = program(launcher, false, signal);
   const existing = await addressOf(host, link);
-  const chosen = subnet(existing ?? (await freeSubnet(host, instance, wanted)));
-  const mtu = await uplinkMtu(host);
   const resolver = await hostResolver(nameServers);
+  const chosen = subnet(existing ?? wanted ?? (await freeSubnetOf(host, instance, resolver.nameServers)));
+  const mtu = await uplinkMtu(host);
   if (existing === undefined || !(await hasWayOut(gateway))) {
     await disconnect(host, link);
     await connect(host, gateway, { link, launcherPid: launcher.pid, chosen, mtu });
@@ -179,11 +179,11 @@ async function addressOf(host: Program, link: string): Promise<string | undefine
   return routes.find(({ dev, dst }) => dev === link && dst.endsWith("/16"))?.dst;
 }
 
-async function freeSubnet(host: Program, instance: string, wanted: string | undefined): Promise<string> {
-  if (wanted !== undefined) return wanted;
+/** @param inUse addresses that the machine reaches by its default route, and would not reach any more */
+async function freeSubnetOf(host: Program, instance: string, inUse: readonly string[]): Promise<string> {
   const routes: Route[] = JSON.parse((await host(["ip", "-json", "-4", "route", "show", "table", "all"])) || "[]");
-  const used = routes.map(({ dst }) => dst).filter((dst) => dst !== "default");
-  const free = candidateSubnets(Number.parseInt(instance, 16)).find((cidr) => !used.some((dst) => overlaps(dst, cidr)));
+  const routed = routes.map(({ dst }) => dst).filter((dst) => dst !== "default");
+  const free = freeSubnet(Number.parseInt(instance, 16), [...routed, ...inUse]);
   if (free) return free;
   throw new AtollError(
     "internal",

@@ -6,6 +6,8 @@ const firstSlot = 256;
 /** Most slots in a /16, less the part kept for the gateway's own link. */
 export const slotLimit = 65_536 - firstSlot - 1;
 
+const candidateCount = 64;
+
 export interface Subnet {
   /** Such as 10.231.0.0/16. */
   readonly cidr: string;
@@ -33,10 +35,13 @@ export function subnet(cidr: string): Subnet {
   };
 }
 
-/** /16 networks to try, in an order that differs from server to server so that several on one machine rarely meet. */
-export function candidateSubnets(seed: number): string[] {
-  const count = 64;
-  return Array.from({ length: count }, (_, step) => `10.${192 + ((seed + step) % count)}.0.0/16`);
+/**
+ * A /16 that shares no address with networks and addresses in use; undefined when there is none.
+ * @param seed differs from server to server, so that several on one machine rarely meet
+ */
+export function freeSubnet(seed: number, inUse: readonly string[]): string | undefined {
+  const candidates = Array.from({ length: candidateCount }, (_, step) => 192 + ((seed + step) % candidateCount));
+  return candidates.map((number) => `10.${number}.0.0/16`).find((cidr) => !inUse.some((used) => overlaps(used, cidr)));
 }
 
 /** Whether two IPv4 networks in CIDR notation share an address. A lone address counts as a /32. */

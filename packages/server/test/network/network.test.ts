@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseResolver, resolvConf } from "../../src/network/resolver.ts";
 import { gatewayRules } from "../../src/network/rules.ts";
-import { candidateSubnets, overlaps, slotLimit, subnet } from "../../src/network/subnet.ts";
+import { freeSubnet, overlaps, slotLimit, subnet } from "../../src/network/subnet.ts";
 
 test("addresses of slots begin above those of the gateway's own link and stay inside the subnet", () => {
   const { cidr, hostAddress, gatewayUplink, slotAddress } = subnet("10.231.0.0/16");
@@ -27,9 +27,20 @@ test("networks overlap when one contains the other, and not when they are neighb
   assert.ok(!overlaps("fe80::/64", "10.231.0.0/16"));
 });
 
-test("servers with different seeds try different subnets first, and each tries all", () => {
-  assert.notEqual(candidateSubnets(1)[0], candidateSubnets(2)[0]);
-  assert.deepEqual(candidateSubnets(1).toSorted(), candidateSubnets(0xffff_ffff).toSorted());
+test("servers with different seeds take different subnets, and each finds the last one that is free", () => {
+  assert.notEqual(freeSubnet(1, []), freeSubnet(2, []));
+  const routed = Array.from({ length: 64 }, (_, index) => `10.${192 + index}.0.0/16`);
+  for (const seed of [0, 1, 0xffff_ffff]) {
+    const others = routed.filter((cidr) => cidr !== "10.200.0.0/16");
+    assert.equal(freeSubnet(seed, others), "10.200.0.0/16");
+    assert.equal(freeSubnet(seed, routed), undefined);
+  }
+});
+
+test("no subnet is taken that a name server is in, since the machine would not reach it any more", () => {
+  const first = freeSubnet(63, []);
+  assert.equal(first, "10.255.0.0/16");
+  assert.equal(freeSubnet(63, ["10.255.255.53", "fd00::53"]), "10.192.0.0/16");
 });
 
 test("name servers on loopback are not passed on, and search domains are", () => {
